@@ -1,0 +1,10 @@
+//! LeaderWorkerSet types, their defaults and validation, label and annotation keys, hashes and quantities.
+//!
+//! Owns the wire format of LWS as upstream commit 060ab4d (v0.10.0 + 11 commits) has it. Never decides anything:
+//! what to do about a set is the business of `controller`.
+
+pub mod keys;
+pub mod lws;
+mod uid;
+
+pub use uid::Uid;

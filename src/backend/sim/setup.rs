@@ -1,0 +1,372 @@
+//! What a simulated run is made of: plain data that `scenario` lowers to and `world` starts from.
+//!
+//! Nothing here knows YAML. All times are virtual; all rates are bytes per second; sizes are bytes.
+
+use crate::api::lws::LeaderWorkerSet;
+use crate::engine::{Distribution, Span};
+use k8s_openapi::api::apps::v1::StatefulSet;
+use k8s_openapi::api::core::v1::{Node, Pod, Service};
+use std::sync::Arc;
+
+/// Everything that a run needs but its seed.
+#[derive(Clone, Debug)]
+pub struct Setup {
+    /// Version and gates.
+    pub kubernetes: Kubernetes,
+    /// Nodes, in the order in which they joined.
+    pub nodes: Vec<Arc<Node>>,
+    /// What is applied at time zero, in order.
+    pub workloads: Vec<Workload>,
+    /// What happens later, in the scenario's order.
+    pub timeline: Vec<Entry>,
+    /// Delays and limits.
+    pub params: Params,
+    /// End of the run at the latest.
+    pub horizon: Span,
+    /// Engine events at the most; reaching it ends the run with an error.
+    pub events_max: u64,
+}
+
+/// Version of the control plane.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Kubernetes {
+    /// Minor version, 33 to 37.
+    pub minor: u32,
+    /// Patch version.
+    pub patch: u32,
+    /// Gate MaxUnavailableStatefulSet: by default on in 1.35.0–1.35.3 and 1.37.
+    pub max_unavailable_stateful_set: bool,
+}
+
+/// A manifest's object and how its pods start.
+#[derive(Clone, Debug)]
+pub struct Workload {
+    /// The object, defaulted and valid.
+    pub object: Object,
+    /// How its pods start and end.
+    pub profile: Arc<Profile>,
+}
+
+/// An object that the simulator can apply.
+#[derive(Clone, Debug)]
+pub enum Object {
+    /// A LeaderWorkerSet.
+    LeaderWorkerSet(Arc<LeaderWorkerSet>),
+    /// A StatefulSet of the user's.
+    StatefulSet(Arc<StatefulSet>),
+    /// A pod of the user's; one with a node name is there from the start.
+    Pod(Arc<Pod>),
+    /// A Service of the user's: counts for default spreading.
+    Service(Arc<Service>),
+}
+
+/// How pods of a workload start and end.
+#[derive(Clone, Debug)]
+pub struct Profile {
+    /// Name, for output.
+    pub name: Arc<str>,
+    /// Stages in topological order; the pod is ready when all are done and its readiness probe has seen it.
+    pub stages: Vec<Stage>,
+    /// Seconds from SIGTERM to exit; cut at the grace period.
+    pub stop: Distribution,
+}
+
+/// One stage of a pod's start.
+#[derive(Clone, Debug)]
+pub struct Stage {
+    /// Name, unique within the profile.
+    pub name: Arc<str>,
+    /// Indices of the stages that must be done first, all smaller than its own.
+    pub after: Vec<usize>,
+    /// What it is, for phases and pictures.
+    pub kind: StageKind,
+    /// Which pods of a group run it.
+    pub by: Members,
+    /// Whether it begins only when all pods of the group that run it have reached it, and then takes the same time for all.
+    pub waits_for_group: bool,
+    /// What it takes.
+    pub work: Work,
+    /// Where its result is kept, and what it takes then.
+    pub cache: Option<StageCache>,
+}
+
+/// What a stage is, for phases and pictures.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StageKind {
+    /// Fetching the image.
+    Pull,
+    /// Anything between image and readiness.
+    Load,
+}
+
+/// Which pods of a group run a stage.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Members {
+    /// All.
+    All,
+    /// The leader.
+    Leader,
+    /// The workers.
+    Workers,
+}
+
+/// What a stage takes.
+#[derive(Clone, Debug)]
+pub enum Work {
+    /// A time in seconds.
+    Delay(Distribution),
+    /// Bytes over shared links.
+    Transfer {
+        /// Bytes for each pod.
+        bytes: u64,
+        /// Links that it crosses beside the node's NIC.
+        from: Source,
+        /// Bytes per second that one transfer reaches alone on idle links.
+        rate: Distribution,
+    },
+}
+
+/// Where bytes come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// The image registry.
+    Registry,
+    /// An object store or model hub.
+    ObjectStore,
+    /// A shared file system.
+    Nfs,
+    /// The node's own disk; crosses no NIC.
+    NodeDisk,
+}
+
+/// Where the result of a stage is kept, and what the stage takes when it is there.
+#[derive(Clone, Debug)]
+pub struct StageCache {
+    /// What is kept: stages with equal keys share it. `None` means the image of the pod's first container.
+    pub key: Option<Arc<str>>,
+    /// What the stage takes on a hit.
+    pub hit: Work,
+    /// Lost when the node restarts (page cache); else kept on disk.
+    pub is_volatile: bool,
+}
+
+/// Something that happens in a run.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    /// When.
+    pub when: When,
+    /// Waits this long after `when` holds.
+    pub delay: Span,
+    /// What.
+    pub action: Action,
+    /// The entry in the scenario's words, for records.
+    pub text: String,
+}
+
+/// When an entry happens. Entries with other forms than `At` happen one after another, in order.
+#[derive(Clone, Debug, PartialEq)]
+pub enum When {
+    /// At a time since the start.
+    At(Span),
+    /// After the entry before it has happened.
+    AfterPrevious,
+    /// When nothing is left that can change the state.
+    Settled,
+    /// When this many groups of a set are ready (all that are wanted, if `None`).
+    Ready {
+        /// Name of the set, `namespace/name`.
+        set: Arc<str>,
+        /// Groups.
+        groups: Option<u32>,
+    },
+    /// When this many groups are on the newest revision and ready (all that are wanted, if `None`).
+    Updated {
+        /// Name of the set, `namespace/name`.
+        set: Arc<str>,
+        /// Groups.
+        groups: Option<u32>,
+    },
+    /// When a condition of the set is True.
+    Condition {
+        /// Name of the set, `namespace/name`.
+        set: Arc<str>,
+        /// `Available`, `Progressing` or `UpdateInProgress`.
+        condition: Arc<str>,
+    },
+}
+
+/// What happens.
+#[derive(Clone, Debug)]
+pub enum Action {
+    /// Applies objects.
+    Apply(Vec<Workload>),
+    /// Writes a changed set: merge patch, image or scale, computed by `scenario` from the set as it then is.
+    Patch {
+        /// `Kind/namespace/name`.
+        target: Target,
+        /// JSON merge patch (RFC 7386) on the object.
+        merge: serde_json::Value,
+    },
+    /// Sets the image of containers, as `kubectl set image` does.
+    SetImage {
+        /// The set.
+        target: Target,
+        /// Container name; all containers where `None`.
+        container: Option<String>,
+        /// Image.
+        image: String,
+    },
+    /// Writes `spec.replicas` through the scale subresource.
+    Scale {
+        /// The set.
+        target: Target,
+        /// Replicas.
+        replicas: i32,
+    },
+    /// Deletes an object.
+    Delete {
+        /// The object.
+        target: Target,
+        /// How its dependents go.
+        propagation: Propagation,
+    },
+    /// Marks nodes unschedulable.
+    Cordon(NodeChoice),
+    /// Makes nodes schedulable again.
+    Uncordon(NodeChoice),
+    /// Cordons nodes and evicts their pods.
+    Drain(NodeChoice),
+    /// Ends a container; the kubelet starts it anew.
+    KillContainer(PodChoice),
+    /// Deletes a pod, as `kubectl delete pod` does.
+    KillPod(PodChoice),
+    /// Stops nodes, for a time if given.
+    NodeDown {
+        /// Which.
+        nodes: NodeChoice,
+        /// How long; for ever where `None`.
+        lasts: Option<Span>,
+    },
+    /// Starts nodes that are down.
+    NodeUp(NodeChoice),
+    /// Removes Node objects.
+    NodeRemove(NodeChoice),
+    /// Taints nodes `node.kubernetes.io/out-of-service`.
+    OutOfService(NodeChoice),
+}
+
+/// An object of the user's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Target {
+    /// Kind.
+    pub kind: &'static str,
+    /// Namespace.
+    pub namespace: Arc<str>,
+    /// Name.
+    pub name: Arc<str>,
+}
+
+/// How dependents of a deleted object go.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Propagation {
+    /// After it.
+    #[default]
+    Background,
+    /// Before it.
+    Foreground,
+    /// Not at all.
+    Orphan,
+}
+
+/// Which nodes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NodeChoice {
+    /// By name.
+    Named(Vec<Arc<str>>),
+    /// This many of those that are up, drawn from the run's stream.
+    Random(u32),
+    /// All with a label value: a domain.
+    Domain {
+        /// Label key.
+        key: Arc<str>,
+        /// Label value; drawn where `None`.
+        value: Option<Arc<str>>,
+    },
+    /// The node of a pod.
+    Of(PodChoice),
+}
+
+/// Which pod.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PodChoice {
+    /// By namespace and name.
+    Named(Arc<str>),
+    /// Any pod of a set, drawn from the run's stream.
+    RandomOf(Arc<str>),
+}
+
+/// Delays and limits of the control plane and the nodes. Defaults are the real components'; each says its source.
+#[derive(Clone, Debug)]
+pub struct Params {
+    /// Seconds from a write to its effect in the store.
+    pub api_write: Distribution,
+    /// Seconds from a write to its arrival in a cache, for each watcher.
+    pub watch_delay: Distribution,
+    /// Requests per second and burst of the LWS manager (500/500, spec/lws-api.md §10).
+    pub lws_client: ClientLimit,
+    /// Requests per second and burst of each kube-controller-manager controller (20/30, scheduling.md B5).
+    pub controller_client: ClientLimit,
+    /// Requests per second and burst of kube-scheduler (50/100, scheduling.md A1).
+    pub scheduler_client: ClientLimit,
+    /// Parallel syncs of the StatefulSet controller (5).
+    pub statefulset_workers: u32,
+    /// Parallel syncs of the garbage collector (20).
+    pub gc_workers: u32,
+    /// Seconds that one pass of the LWS or pod controller computes.
+    pub reconcile: Distribution,
+    /// Seconds that one StatefulSet sync computes.
+    pub statefulset_sync: Distribution,
+    /// Seconds of a scheduling cycle: fixed part.
+    pub schedule_base: Span,
+    /// Seconds of a scheduling cycle for each node that was filtered.
+    pub schedule_per_node: Span,
+    /// Initial and largest back-off of an unschedulable pod (1 s, 10 s).
+    pub schedule_backoff: (Span, Span),
+    /// Seconds of the binding call.
+    pub bind: Distribution,
+    /// Seconds from bind to the kubelet's start of the sandbox, sandbox and CNI included.
+    pub sandbox: Distribution,
+    /// Period of readiness probes where the pod states none but has a probe (10 s).
+    pub probe_period: Span,
+    /// Whether nodes pull one image at a time (kubelet `serializeImagePulls`, true).
+    pub serialize_image_pulls: bool,
+    /// Bytes per second of the registry.
+    pub registry_bytes_per_s: u64,
+    /// Bytes per second of the object store.
+    pub object_store_bytes_per_s: u64,
+    /// Bytes per second of the shared file system.
+    pub nfs_bytes_per_s: u64,
+    /// Bytes per second of a node's storage NIC.
+    pub nic_bytes_per_s: u64,
+    /// Bytes per second of a node's disk.
+    pub disk_bytes_per_s: u64,
+    /// `--node-monitor-grace-period` (50 s; 40 s before 1.32).
+    pub node_monitor_grace: Span,
+    /// `--node-monitor-period` (5 s).
+    pub node_monitor_period: Span,
+    /// `tolerationSeconds` that admission gives for not-ready and unreachable (300 s).
+    pub eviction_toleration: Span,
+    /// First container restart delay and its cap (10 s, 300 s).
+    pub restart_backoff: (Span, Span),
+    /// How long the garbage collector takes to see and act on one object.
+    pub gc_delay: Distribution,
+}
+
+/// Token bucket of a client.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct ClientLimit {
+    /// Requests per second; 0 is unlimited.
+    pub qps: f64,
+    /// Burst.
+    pub burst: u32,
+}

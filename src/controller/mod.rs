@@ -1,0 +1,16 @@
+//! LeaderWorkerSet's decisions: `Observed` in, [`Plan`] out.
+//!
+//! Each rule of LWS lives here once and both backends call it. Never knows a clock, I/O or which backend called;
+//! time comes in as a parameter. A plan that was carried out leads to a plan without writes (save the idempotent
+//! apply of the leader StatefulSet, which upstream sends in every pass).
+
+mod objects;
+mod observed;
+mod plan;
+
+pub use objects::{Owner, ServiceBody, SetBody, TemplateBody};
+pub use observed::{
+    GroupPodSeen, LeaderPodSeen, LeaderSetSeen, NodeDomain, Observed, OwnerSeen, Phase, PodObserved, PodSeen, Revision,
+    SetSeen,
+};
+pub use plan::{Action, EventNote, LeaderSetApply, NewRevision, Plan, Requeue};

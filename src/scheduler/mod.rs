@@ -1,0 +1,1 @@
+//! Placeholder documentation, replaced by the module's author.
