@@ -1,1 +1,8 @@
-//! x
+//! Runs of a scenario and what their results mean.
+//!
+//! Owns variants × seeds (the only threads of lwsim), metrics, statistics, gates, and the result files, which are the only
+//! thing that `report` reads. Never knows how a backend works: a run is a set-up and a seed in, records and a
+//! [`RunEnd`](crate::backend::record::RunEnd) out.
+
+pub mod events;
+pub mod result;
