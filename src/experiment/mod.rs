@@ -5,4 +5,6 @@
 //! [`RunEnd`](crate::backend::record::RunEnd) out.
 
 pub mod events;
+pub mod metrics;
 pub mod result;
+pub mod stats;
