@@ -18,8 +18,8 @@ pub fn statistics(values: impl Iterator<Item = Option<Figure>>) -> Statistics {
     let figure = |value| Some(Figure(value));
     Statistics {
         mean: figure(mean),
-        p50: figure(percentile(&sorted, 50.0)),
-        p95: figure(percentile(&sorted, 95.0)),
+        p50: figure(percentile(&sorted, 50)),
+        p95: figure(percentile(&sorted, 95)),
         min: figure(sorted[0]),
         max: figure(sorted[sorted.len() - 1]),
         n,
@@ -30,21 +30,12 @@ pub fn statistics(values: impl Iterator<Item = Option<Figure>>) -> Statistics {
 /// smallest value being the 0th and the largest the 100th percentile.
 ///
 /// This is definition 7 of Hyndman and Fan, "Sample Quantiles in Statistical Packages" (1996), the default of NumPy and R.
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "the rank lies between 0 and the number of values"
-)]
-pub fn percentile(sorted: &[f64], percent: f64) -> f64 {
-    assert!(
-        (0.0..=100.0).contains(&percent) && !sorted.is_empty(),
-        "percentile {percent} of {} values",
-        sorted.len()
-    );
-    let rank = (sorted.len() - 1) as f64 * percent / 100.0;
-    let below = rank.floor();
-    let (low, high) = (sorted[below as usize], sorted[rank.ceil() as usize]);
-    low + (rank - below) * (high - low)
+pub fn percentile(sorted: &[f64], percent: usize) -> f64 {
+    assert!(percent <= 100 && !sorted.is_empty(), "percentile {percent} of {} values", sorted.len());
+    let rank_in_hundredths = (sorted.len() - 1) * percent;
+    let (below, beyond) = (rank_in_hundredths / 100, rank_in_hundredths % 100);
+    let low = sorted[below];
+    if beyond == 0 { low } else { low + beyond as f64 / 100.0 * (sorted[below + 1] - low) }
 }
 
 #[cfg(test)]
