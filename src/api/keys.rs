@@ -25,7 +25,8 @@ pub const SUBGROUP_KEY: &str = "leaderworkerset.sigs.k8s.io/subgroup-key";
 /// Annotation: node label whose domains are each given to one group only.
 pub const EXCLUSIVE_TOPOLOGY: &str = "leaderworkerset.sigs.k8s.io/exclusive-topology";
 /// Annotation: node label whose domains are each given to one subgroup only.
-pub const SUBGROUP_EXCLUSIVE_TOPOLOGY: &str = "leaderworkerset.sigs.k8s.io/subgroup-exclusive-topology";
+pub const SUBGROUP_EXCLUSIVE_TOPOLOGY: &str =
+    "leaderworkerset.sigs.k8s.io/subgroup-exclusive-topology";
 /// Annotation: number of pods in the group.
 pub const SIZE: &str = "leaderworkerset.sigs.k8s.io/size";
 /// Annotation of the leader StatefulSet: `spec.replicas` at the last apply, without surge.
@@ -41,7 +42,8 @@ pub const SUBDOMAIN_POLICY: &str = "leaderworkerset.sigs.k8s.io/subdomainPolicy"
 /// Annotation of workers: `"true"` if the leader asks for TPUs.
 pub const LEADER_REQUESTS_TPUS: &str = "leaderworkerset.sigs.k8s.io/leader-requests-tpus";
 /// Annotation of a set: recreate a group only once all of its pods have started.
-pub const RECREATE_AFTER_START: &str = "leaderworkerset.sigs.k8s.io/experimental-recreate-group-after-start";
+pub const RECREATE_AFTER_START: &str =
+    "leaderworkerset.sigs.k8s.io/experimental-recreate-group-after-start";
 
 /// Environment: DNS name of the leader.
 pub const ENV_LEADER_ADDRESS: &str = "LWS_LEADER_ADDRESS";

@@ -7,10 +7,11 @@
 mod objects;
 mod observed;
 mod plan;
+mod spec;
 
-pub use objects::{Owner, ServiceBody, SetBody, TemplateBody};
+pub use objects::{Owner, ServiceBody, SetBody, TemplateBody, leader_set, worker_set};
 pub use observed::{
-    GroupPodSeen, LeaderPodSeen, LeaderSetSeen, NodeDomain, Observed, OwnerSeen, Phase, PodObserved, PodSeen, Revision,
-    SetSeen,
+    GroupPodSeen, LeaderPodSeen, LeaderSetSeen, NodeDomain, Observed, OwnerSeen, Phase,
+    PodObserved, PodSeen, Revision, SetSeen,
 };
 pub use plan::{Action, EventNote, LeaderSetApply, NewRevision, Plan, Requeue};

@@ -11,6 +11,8 @@ use std::sync::Arc;
 pub struct Observed<'a> {
     /// The set, defaulted; its status is the one in the cache.
     pub lws: &'a LeaderWorkerSet,
+    /// What `revision::encode` makes of `lws`; a backend encodes once for each generation of the set.
+    pub encoded: &'a str,
     /// The StatefulSet named like the set, if any.
     pub leader_set: Option<LeaderSetSeen<'a>>,
     /// Every ControllerRevision that carries the set's name label, in name order.

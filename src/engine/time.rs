@@ -52,7 +52,11 @@ impl Span {
     }
 
     /// Returns the span nearest to `seconds`; negative values and NaN give zero, too large ones the longest span.
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "float to integer casts saturate, which is what is wanted")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "float to integer casts saturate, which is what is wanted"
+    )]
     pub fn from_secs_f64(seconds: f64) -> Self {
         Self((seconds * NS_PER_S as f64 + 0.5) as u64)
     }
