@@ -4,7 +4,10 @@
 //! thing that `report` reads. Never knows how a backend works: a run is a set-up and a seed in, records and a
 //! [`RunEnd`](crate::backend::record::RunEnd) out.
 
+pub mod directory;
 pub mod events;
+pub mod gates;
 pub mod metrics;
 pub mod result;
+pub mod run;
 pub mod stats;

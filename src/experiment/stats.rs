@@ -31,7 +31,11 @@ pub fn statistics(values: impl Iterator<Item = Option<Figure>>) -> Statistics {
 ///
 /// This is definition 7 of Hyndman and Fan, "Sample Quantiles in Statistical Packages" (1996), the default of NumPy and R.
 pub fn percentile(sorted: &[f64], percent: usize) -> f64 {
-    assert!(percent <= 100 && !sorted.is_empty(), "percentile {percent} of {} values", sorted.len());
+    assert!(
+        percent <= 100 && !sorted.is_empty(),
+        "percentile {percent} of {} values",
+        sorted.len()
+    );
     let rank_in_hundredths = (sorted.len() - 1) * percent;
     let (below, beyond) = (rank_in_hundredths / 100, rank_in_hundredths % 100);
     let low = sorted[below];
