@@ -5,7 +5,7 @@
 use super::observed::{PodSeen, Revision};
 use super::plan::LeaderSetApply;
 use super::spec;
-use crate::api::lws::{ClaimRetentionPolicy, LeaderWorkerSet, LeaderWorkerTemplate};
+use crate::api::lws::{ClaimRetentionPolicy, ClaimTemplate, LeaderWorkerSet, LeaderWorkerTemplate};
 use crate::api::{Uid, keys};
 use k8s_openapi::api::apps::v1::{
     RollingUpdateStatefulSetStrategy, StatefulSet, StatefulSetOrdinals,
@@ -322,7 +322,7 @@ fn claims(template: &LeaderWorkerTemplate) -> Vec<PersistentVolumeClaim> {
     template.volume_claim_templates.iter().flatten().map(reduced).collect()
 }
 
-fn reduced(claim: &PersistentVolumeClaim) -> PersistentVolumeClaim {
+fn reduced(claim: &ClaimTemplate) -> PersistentVolumeClaim {
     let spec = claim.spec.as_ref();
     let resources =
         spec.and_then(|spec| spec.resources.as_ref()).map(|resources| VolumeResourceRequirements {
