@@ -6,6 +6,7 @@
 
 pub mod directory;
 pub mod events;
+pub mod explain;
 pub mod gates;
 pub mod metrics;
 pub mod result;
