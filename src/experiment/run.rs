@@ -279,7 +279,10 @@ mod tests {
         assert_eq!(verdicts, [("few", true), ("many", false)]);
         assert_eq!(summary.not_modelled[0], "HorizontalPodAutoscaler");
         assert_eq!(summary.not_modelled.len(), 6, "each seed adds its own once");
-        assert!(Summary::read(dir.path()).unwrap() == summary, "the summary reads back as another one");
+        assert!(
+            Summary::read(dir.path()).unwrap() == summary,
+            "the summary reads back as another one"
+        );
         assert_eq!(current(), None);
     }
 }

@@ -69,6 +69,9 @@ pub struct Profile {
     pub stages: Vec<Stage>,
     /// Seconds from SIGTERM to exit; cut at the grace period.
     pub stop: Distribution,
+    /// Seconds after which a container that has met its group exits when another member of the group is lost, as engines
+    /// do whose collectives time out. `None`: it goes on and its group never meets again, a silent death of the engine.
+    pub peer_loss: Option<Distribution>,
 }
 
 /// One stage of a pod's start.
@@ -84,6 +87,8 @@ pub struct Stage {
     pub by: Members,
     /// Whether it begins only when all pods of the group that run it have reached it, and then takes the same time for all.
     pub waits_for_group: bool,
+    /// How long a pod waits for its group at this stage before its container exits; for ever where `None`.
+    pub group_timeout: Option<Span>,
     /// What it takes.
     pub work: Work,
     /// Where its result is kept, and what it takes then.
@@ -360,6 +365,68 @@ pub struct Params {
     pub restart_backoff: (Span, Span),
     /// How long the garbage collector takes to see and act on one object.
     pub gc_delay: Distribution,
+    /// What the kubelets take beside sandbox and back-off.
+    pub kubelet: KubeletParams,
+    /// What the node life-cycle controllers take beside the monitor's times.
+    pub node_life: NodeLifeParams,
+}
+
+/// Delays of the kubelet that scenarios seldom touch.
+#[derive(Clone, Debug, PartialEq)]
+pub struct KubeletParams {
+    /// Period at which it lists containers, and so sees that one has exited.
+    pub relist: Span,
+    /// Seconds from the last container's exit to the confirmation of the deletion.
+    pub cleanup: Distribution,
+    /// Whether pods that were on a node when it went down fail when it is back, since their devices are not registered
+    /// in time (reason `UnexpectedAdmissionError`); else their containers start anew.
+    pub has_failing_readmission: bool,
+}
+
+impl Default for KubeletParams {
+    fn default() -> Self {
+        Self {
+            // kubelet 1.36 `genericPlegRelistPeriod`.
+            relist: Span::from_secs(1),
+            // One to two seconds after the containers (research on kubelet timings): unmounts, cgroups, one status sync.
+            cleanup: Distribution::Uniform { min: 1.0, max: 2.0 },
+            // An assumption: clusters with a device plugin show both.
+            has_failing_readmission: false,
+        }
+    }
+}
+
+/// Limits of the controllers that watch nodes; the flags and constants of kube-controller-manager 1.36.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct NodeLifeParams {
+    /// Renewal period of a node's Lease: a quarter of the kubelet's `nodeLeaseDurationSeconds`, 40.
+    pub lease_renewal: Span,
+    /// `--node-eviction-rate`: nodes tainted NoExecute per second in a zone.
+    pub eviction_rate: f64,
+    /// `--secondary-node-eviction-rate`: the same in a large zone that is partly down.
+    pub secondary_eviction_rate: f64,
+    /// `--large-cluster-size-threshold`: a zone of more nodes is large; in others a partial disruption stops eviction.
+    pub large_zone_nodes: u32,
+    /// `--unhealthy-zone-threshold`: share of nodes not ready from which a zone is partly down.
+    pub unhealthy_zone_share: f64,
+    /// Period of the pod garbage collector.
+    pub pod_gc_period: Span,
+    /// How long the pod garbage collector waits after it found pods of a node that does not exist.
+    pub pod_gc_quarantine: Span,
+}
+
+impl Default for NodeLifeParams {
+    fn default() -> Self {
+        Self {
+            lease_renewal: Span::from_secs(10),
+            eviction_rate: 0.1,
+            secondary_eviction_rate: 0.01,
+            large_zone_nodes: 50,
+            unhealthy_zone_share: 0.55,
+            pod_gc_period: Span::from_secs(20),
+            pod_gc_quarantine: Span::from_secs(40),
+        }
+    }
 }
 
 /// Token bucket of a client.
