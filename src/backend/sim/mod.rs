@@ -5,3 +5,4 @@
 //! `controller` and `scheduler`.
 
 pub mod setup;
+pub mod statefulset;
