@@ -1,1 +1,20 @@
-//! Placeholder documentation, replaced by the module's author.
+//! Tables, plots and the page, from a results directory alone.
+//!
+//! [`write()`] reads `summary.json` and the event files and makes `plots/` and `index.html` of them; [`tables`] is what a
+//! terminal shows. Nothing here runs a model, and the same result files give the same bytes.
+//!
+//! `replay` turns the events of one run into tracks of groups, intervals of occupancy and step curves; `headline` and
+//! `figures` put results into words; `plots` and `html` draw.
+
+mod curve;
+mod figures;
+mod headline;
+mod html;
+mod plots;
+mod replay;
+mod tables;
+mod write;
+
+pub use headline::headline;
+pub use tables::tables;
+pub use write::{ReportError, Written, write};

@@ -1,0 +1,126 @@
+//! One sentence that says what happened, for a variant.
+
+use super::figures::duration;
+use crate::backend::record::Outcome;
+use crate::experiment::result::{RolloutSummary, RunSummary, SetSummary, Summary, VariantSummary};
+
+/// Returns what happened in a variant, in one sentence without full stop.
+///
+/// Several runs are told by their typical one: the run with the median time until all groups were ready.
+pub fn headline(summary: &Summary, variant: &VariantSummary) -> String {
+    let sets = summary.sets_of(variant);
+    match variant.runs.as_slice() {
+        [] => "No run".to_owned(),
+        [run] => run_headline(run, &sets),
+        runs => {
+            let mut parts = Vec::new();
+            for outcome in [Outcome::Error, Outcome::Stuck, Outcome::Horizon] {
+                let count = runs.iter().filter(|run| run.outcome == outcome).count();
+                if count > 0 {
+                    parts.push(format!("{count} of {} runs {}", runs.len(), ended(outcome)));
+                }
+            }
+            let mut order: Vec<&RunSummary> = runs.iter().collect();
+            order.sort_by(|a, b| ready_after(a).total_cmp(&ready_after(b)));
+            let typical = order[(order.len() - 1) / 2];
+            let told = run_headline(typical, &sets);
+            parts.push(format!("typical of {} runs: {told}", runs.len()));
+            capitalised(&parts.join("; "))
+        }
+    }
+}
+
+/// Returns what happened in one run.
+pub(super) fn run_headline(run: &RunSummary, sets: &[SetSummary]) -> String {
+    let groups: u32 = sets.iter().map(|set| set.replicas).sum();
+    let end = duration(run.end_s.0);
+    let waiting = run.waits.len();
+    let ready = match metric(run, "time_to_all_ready_s") {
+        Some(seconds) => format!("{} ready after {}", counted(groups, "group"), duration(seconds)),
+        None => format!("{} were never all ready", counted(groups, "group")),
+    };
+    let mut text = match run.outcome {
+        Outcome::Stuck if waiting == 0 => format!("Stuck after {end}"),
+        Outcome::Stuck => {
+            let groups = counted(u32::try_from(waiting).unwrap_or(u32::MAX), "group");
+            format!("Stuck after {end}: {groups} can never become ready")
+        }
+        Outcome::Error => format!("Broken off after {end} at a limit of the run"),
+        Outcome::Horizon => format!("Not finished after {end}, the horizon; {ready}"),
+        Outcome::Settled => ready,
+    };
+    if let Some(rollouts) = rollouts(&run.rollouts, sets) {
+        text = format!("{text}; {rollouts}");
+    }
+    capitalised(&text)
+}
+
+fn rollouts(rollouts: &[RolloutSummary], sets: &[SetSummary]) -> Option<String> {
+    match rollouts {
+        [] => None,
+        [only] => {
+            let took = match only.rollout_duration_s {
+                Some(seconds) => format!("the rollout took {}", duration(seconds.0)),
+                None if only.superseded => {
+                    "the rollout was overtaken by the next change".to_owned()
+                }
+                None => "the rollout never finished".to_owned(),
+            };
+            let ready = only.rollout_groups_ready_min;
+            Some(match sets.iter().find(|set| set.name == only.set) {
+                Some(set) => format!(
+                    "{took} and never had fewer than {ready} of {} ready",
+                    counted(set.replicas, "group")
+                ),
+                None => {
+                    format!("{took} and never had fewer than {} ready", counted(ready, "group"))
+                }
+            })
+        }
+        several => {
+            let longest = several
+                .iter()
+                .filter_map(|rollout| rollout.rollout_duration_s)
+                .max_by(|a, b| a.0.total_cmp(&b.0));
+            let finished = several.iter().filter(|r| r.rollout_duration_s.is_some()).count();
+            let total = several.len();
+            Some(match longest {
+                Some(longest) if finished == total => {
+                    format!("{total} rollouts, the longest {}", duration(longest.0))
+                }
+                Some(longest) => format!(
+                    "{finished} of {total} rollouts finished, the longest in {}",
+                    duration(longest.0)
+                ),
+                None => format!("none of {total} rollouts finished"),
+            })
+        }
+    }
+}
+
+fn ended(outcome: Outcome) -> &'static str {
+    match outcome {
+        Outcome::Settled => "settled",
+        Outcome::Stuck => "got stuck",
+        Outcome::Horizon => "reached the horizon",
+        Outcome::Error => "were broken off at a limit",
+    }
+}
+
+fn metric(run: &RunSummary, name: &str) -> Option<f64> {
+    run.metrics.get(name).copied().flatten().map(|value| value.0)
+}
+
+fn ready_after(run: &RunSummary) -> f64 {
+    metric(run, "time_to_all_ready_s").unwrap_or(f64::INFINITY)
+}
+
+fn counted(count: u32, noun: &str) -> String {
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{count} {noun}{plural}")
+}
+
+fn capitalised(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
+}
