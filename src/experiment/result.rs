@@ -84,7 +84,7 @@ pub struct Summary {
     pub lwsim: String,
     /// What was run.
     pub scenario: ScenarioSummary,
-    /// The metrics, in the order in which tables show them.
+    /// The metrics that tables show, in order; runs hold all.
     pub metrics: Vec<MetricSummary>,
     /// Variants by name, in the scenario's order.
     pub variants: IndexMap<String, VariantSummary>,
@@ -107,7 +107,7 @@ pub struct ScenarioSummary {
     pub text: String,
     /// The latest end of a run.
     pub horizon_s: Figure,
-    /// Number of seeds; seeds count from 1.
+    /// Number of seeds.
     pub seeds: u32,
     /// Nodes at the start, in order.
     pub nodes: Vec<NodeSummary>,

@@ -25,8 +25,12 @@ pub type Simulate<S> = dyn Fn(&S, u64, &mut dyn FnMut(&Record)) -> RunEnd + Sync
 /// What is to be run, on a backend whose set-up is `S`.
 #[derive(Clone, Debug)]
 pub struct Experiment<S> {
-    /// What the summary says of the scenario; its number of seeds is the number of runs of each variant.
+    /// What the summary says of the scenario.
     pub scenario: ScenarioSummary,
+    /// Seeds of each variant, in order, none twice.
+    pub seeds: Vec<u64>,
+    /// Names of the metrics that tables show; all if empty.
+    pub metrics: Vec<String>,
     /// At least one, with names that differ and can name a directory.
     pub variants: Vec<Variant<S>>,
     /// Gates, in the scenario's order.
@@ -137,7 +141,7 @@ fn summarize<S>(experiment: &Experiment<S>, finished: Vec<Finished>) -> Summary 
     let mut variants = IndexMap::new();
     let mut finished = finished.into_iter();
     for variant in &experiment.variants {
-        let runs: Vec<_> = finished.by_ref().take(experiment.scenario.seeds as usize).collect();
+        let runs: Vec<_> = finished.by_ref().take(experiment.seeds.len()).collect();
         let runs: Vec<_> = runs
             .into_iter()
             .map(|run| {
@@ -158,12 +162,14 @@ fn summarize<S>(experiment: &Experiment<S>, finished: Vec<Finished>) -> Summary 
         };
         variants.insert(variant.name.clone(), summary);
     }
+    let named: Vec<_> = experiment.metrics.iter().filter_map(|name| Metric::named(name)).collect();
+    let shown = if named.is_empty() { METRICS.iter().collect() } else { named };
     let gates = gates::evaluate(&experiment.gates, &variants);
     Summary {
         format: FORMAT,
         lwsim: env!("CARGO_PKG_VERSION").into(),
         scenario: experiment.scenario.clone(),
-        metrics: METRICS.iter().map(Metric::summary).collect(),
+        metrics: shown.iter().map(|metric| metric.summary()).collect(),
         variants,
         gates,
         not_modelled: not_modelled.into_iter().collect(),
@@ -214,14 +220,16 @@ mod tests {
             sets: vec![],
         };
         Experiment {
-            scenario: ScenarioSummary { seeds: 5, ..ScenarioSummary::default() },
+            scenario: ScenarioSummary::default(),
+            seeds: vec![1, 2, 3, 4, 17],
+            metrics: vec!["pods_created".into()],
             variants: vec![variant("few", 1), variant("many", 6_000)],
             gates: vec![Gate {
-                text: "max(pods_created) < 10".into(),
+                text: "max(pods_created) < 20".into(),
                 statistic: Statistic::Max,
                 metric: "pods_created".into(),
                 comparison: Comparison::Less,
-                bound: 10.0,
+                bound: 20.0,
             }],
             not_modelled: vec!["HorizontalPodAutoscaler".into()],
         }
@@ -268,8 +276,8 @@ mod tests {
         let summary = run(&experiment(), dir.path(), 2, &simulate, &|| ()).unwrap();
         let pods: Vec<_> =
             summary.variants["few"].runs.iter().map(|run| run.metrics["pods_created"]).collect();
-        assert_eq!(pods, [2., 3., 4., 5., 6.].map(|pods| Some(Figure(pods))));
-        assert_eq!(summary.variants["few"].runs[4].events_file, "runs/few/seed-5/events.jsonl");
+        assert_eq!(pods, [2., 3., 4., 5., 18.].map(|pods| Some(Figure(pods))));
+        assert_eq!(summary.variants["few"].runs[4].events_file, "runs/few/seed-17/events.jsonl");
         assert_eq!(
             summary.variants["many"].runs[0].events_file,
             "runs/many/seed-1/events.jsonl.gz"
@@ -277,6 +285,8 @@ mod tests {
         let verdicts: Vec<_> =
             summary.gates.iter().map(|gate| (gate.variant.as_str(), gate.passed)).collect();
         assert_eq!(verdicts, [("few", true), ("many", false)]);
+        let shown: Vec<_> = summary.metrics.iter().map(|metric| metric.name.as_str()).collect();
+        assert_eq!(shown, ["pods_created"]);
         assert_eq!(summary.not_modelled[0], "HorizontalPodAutoscaler");
         assert_eq!(summary.not_modelled.len(), 6, "each seed adds its own once");
         assert!(
