@@ -1,7 +1,7 @@
 //! What the API server and the mutating webhook make of a LeaderWorkerSet before it is stored.
 //!
 //! Schema defaults of the CRD, the webhook's `Default` (upstream `pkg/webhooks/leaderworkerset_webhook.go`, commit 060ab4d)
-//! and the normal form that the webhook's typed round trip leaves behind. Refuses nothing: that is `validation`.
+//! and what the webhook's typed round trip leaves behind. Refuses nothing: that is `validation`.
 
 use super::lws::{
     ClaimTemplate, LeaderWorkerSet, LeaderWorkerTemplate, NetworkConfig,
@@ -43,69 +43,106 @@ pub const LEADER_EXCLUDED: &str = "LeaderExcluded";
 
 /// Makes `lws` what would be stored; doing it again changes nothing.
 pub fn apply(lws: &mut LeaderWorkerSet) {
+    fill_schema_defaults(lws);
+    if default_as_webhook(lws) {
+        // The webhook's patch then brings along all that Go writes of its own accord, such as `resources: {}`. Without a
+        // change there is no patch, and what the user left out stays away.
+        each_template(&mut lws.spec.leader_worker_template, Completion::GoRoundTrip);
+    }
+}
+
+/// Sets what the CRD's schema fills in.
+fn fill_schema_defaults(lws: &mut LeaderWorkerSet) {
     let spec = &mut lws.spec;
     spec.replicas.get_or_insert(REPLICAS);
     spec.startup_policy.get_or_insert_with(|| LEADER_CREATED.to_owned());
-    apply_to_group(&mut spec.leader_worker_template);
-    apply_to_rollout(spec.rollout_strategy.get_or_insert_default());
-    let network: &mut NetworkConfig = spec.network_config.get_or_insert_default();
-    network.subdomain_policy.get_or_insert_with(|| SHARED.to_owned());
-}
-
-fn apply_to_group(group: &mut LeaderWorkerTemplate) {
+    let group = &mut spec.leader_worker_template;
     group.size.get_or_insert(SIZE);
-    let policy = group.restart_policy.get_or_insert_default();
-    match policy.as_str() {
-        "" => RECREATE_GROUP_ON_POD_RESTART.clone_into(policy),
-        DEPRECATED_RESTART => NO_RESTART.clone_into(policy),
-        _ => {}
-    }
+    group.restart_policy.get_or_insert_with(|| RECREATE_GROUP_ON_POD_RESTART.to_owned());
     if let Some(subgroups) = &mut group.sub_group_policy {
         subgroups.type_.get_or_insert_with(|| LEADER_WORKER.to_owned());
     }
-    if let Some(leader) = &mut group.leader_template {
-        apply_to_template(leader);
-    }
-    apply_to_template(&mut group.worker_template);
-    group.volume_claim_templates.take_if(|claims| claims.is_empty());
-    for claim in group.volume_claim_templates.iter_mut().flatten() {
-        if let Some(stored) = stored_form::<ClaimTemplate>(claim, "PersistentVolumeClaim") {
-            *claim = stored;
+    each_template(group, Completion::SchemaDefaults);
+    if let Some(rollout) = &mut spec.rollout_strategy {
+        rollout.type_.get_or_insert_with(|| ROLLING_UPDATE.to_owned());
+        if let Some(budget) = &mut rollout.rolling_update_configuration {
+            fill_budget(budget);
         }
     }
 }
 
-fn apply_to_rollout(rollout: &mut RolloutStrategy) {
+fn fill_budget(budget: &mut RollingUpdateConfiguration) {
+    budget.partition.get_or_insert(0);
+    budget.max_unavailable.get_or_insert(IntOrString::Int(1));
+    budget.max_surge.get_or_insert(IntOrString::Int(0));
+}
+
+/// Does what the webhook's `Default` does; returns whether it changed anything.
+fn default_as_webhook(lws: &mut LeaderWorkerSet) -> bool {
+    let spec = &mut lws.spec;
+    let mut is_changed = true;
+    let policy = spec.leader_worker_template.restart_policy.get_or_insert_default();
+    match policy.as_str() {
+        "" => RECREATE_GROUP_ON_POD_RESTART.clone_into(policy),
+        DEPRECATED_RESTART => NO_RESTART.clone_into(policy),
+        _ => is_changed = false,
+    }
+    let rollout: &mut RolloutStrategy = spec.rollout_strategy.get_or_insert_default();
     let type_ = rollout.type_.get_or_insert_default();
     if type_.is_empty() {
         ROLLING_UPDATE.clone_into(type_);
+        is_changed = true;
     }
-    if type_ == ROLLING_UPDATE {
-        rollout.rolling_update_configuration.get_or_insert_default();
+    if type_ == ROLLING_UPDATE && rollout.rolling_update_configuration.is_none() {
+        fill_budget(rollout.rolling_update_configuration.get_or_insert_default());
+        is_changed = true;
     }
-    if let Some(budget) = &mut rollout.rolling_update_configuration {
-        let budget: &mut RollingUpdateConfiguration = budget;
-        budget.partition.get_or_insert(0);
-        budget.max_unavailable.get_or_insert(IntOrString::Int(1));
-        budget.max_surge.get_or_insert(IntOrString::Int(0));
+    let network: &mut NetworkConfig = spec.network_config.get_or_insert_default();
+    if network.subdomain_policy.is_none() {
+        network.subdomain_policy = Some(SHARED.to_owned());
+        is_changed = true;
+    }
+    is_changed
+}
+
+/// What is added to a pod template or claim.
+#[derive(Clone, Copy)]
+enum Completion {
+    SchemaDefaults,
+    GoRoundTrip,
+}
+
+fn each_template(group: &mut LeaderWorkerTemplate, completion: Completion) {
+    for template in group.leader_template.iter_mut().chain([&mut group.worker_template]) {
+        if let Some(completed) =
+            completed::<PodTemplateSpec>(template, "PodTemplateSpec", completion)
+        {
+            *template = Arc::new(completed);
+        }
+    }
+    for claim in group.volume_claim_templates.iter_mut().flatten() {
+        if let Some(completed) =
+            completed::<ClaimTemplate>(claim, "PersistentVolumeClaim", completion)
+        {
+            *claim = completed;
+        }
     }
 }
 
-/// Makes a pod template what would be stored; a template that is in that form already stays shared.
-pub fn apply_to_template(template: &mut Arc<PodTemplateSpec>) {
-    if let Some(stored) = stored_form::<PodTemplateSpec>(template, "PodTemplateSpec") {
-        *template = Arc::new(stored);
-    }
-}
-
-/// Returns what is stored in place of `object`, or `None` if that is the object itself.
-fn stored_form<T: Serialize + DeserializeOwned>(object: &T, type_name: &str) -> Option<T> {
+/// Returns `object` with what is added to it, or `None` if that is nothing: what was shared stays shared then.
+fn completed<T: Serialize + DeserializeOwned>(
+    object: &T,
+    type_name: &str,
+    completion: Completion,
+) -> Option<T> {
     let given = serde_json::to_value(object).ok()?;
-    let mut stored = given.clone();
-    wire::fill_defaults(&mut stored, type_name);
-    wire::normalize(&mut stored, type_name);
-    // A typed object that was written can be read again, save for what validation refuses.
-    if stored == given { None } else { serde_json::from_value(stored).ok() }
+    let mut completed = given.clone();
+    match completion {
+        Completion::SchemaDefaults => wire::fill_defaults(&mut completed, type_name),
+        Completion::GoRoundTrip => wire::complete(&mut completed, type_name),
+    }
+    // A typed object that was written can be read again.
+    if completed == given { None } else { serde_json::from_value(completed).ok() }
 }
 
 #[cfg(test)]
@@ -153,13 +190,27 @@ mod tests {
             &json!({
                 "leaderWorkerTemplate": {"restartPolicy": "None", "size": 2,
                     "subGroupPolicy": {"subGroupPolicyType": "LeaderWorker", "subGroupSize": 2},
-                    "workerTemplate": {"metadata": {}, "spec": {"containers": [
-                        {"name": "a", "resources": {"limits": {"cpu": "1"}}, "env": [{"name": "E"}]}]}}},
+                    "workerTemplate": {"metadata": {"labels": {}}, "spec": {"containers": [
+                        {"name": "a", "resources": {"limits": {"cpu": "1"}}, "env": [{"name": "E", "value": ""}]}]}}},
                 "networkConfig": {"subdomainPolicy": "Shared"},
                 "replicas": 0,
                 "rolloutStrategy": {"rollingUpdateConfiguration": {"maxSurge": 0, "maxUnavailable": "50%", "partition": 0}, "type": "RollingUpdate"},
                 "startupPolicy": "LeaderReady",
             }),
         );
+    }
+
+    #[test]
+    fn a_complete_set_is_stored_as_it_was_written() {
+        // Recorded: a patch that replaces the containers of a stored set leaves it without `resources: {}`.
+        let spec = json!({
+            "leaderWorkerTemplate": {"restartPolicy": "RecreateGroupOnPodRestart", "size": 2,
+                "workerTemplate": {"metadata": {}, "spec": {"containers": [{"image": "img:2", "name": "main"}]}}},
+            "networkConfig": {"subdomainPolicy": "Shared"},
+            "replicas": 5,
+            "rolloutStrategy": {"rollingUpdateConfiguration": {"maxSurge": 2, "maxUnavailable": 1, "partition": 0}, "type": "RollingUpdate"},
+            "startupPolicy": "LeaderCreated",
+        });
+        check(&spec, &spec);
     }
 }

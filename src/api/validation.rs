@@ -394,3 +394,186 @@ fn check_subgroups(policy: &SubGroupPolicy, size: i32, errors: &mut Vec<FieldErr
         report("size-1 must be divisible by subGroupSize when using LeaderExcluded");
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::{defaults, merge};
+    use serde_json::json;
+
+    fn stored(manifest: &Value) -> LeaderWorkerSet {
+        let mut lws = serde_json::from_value(manifest.clone()).unwrap();
+        defaults::apply(&mut lws);
+        lws
+    }
+
+    #[test]
+    fn recorded_sets_are_refused_in_the_same_words() {
+        // Recorded with Kubernetes 1.36.3 and LWS 060ab4d.
+        let cases: Value =
+            serde_json::from_str(include_str!("../../tests/vectors/golden-refusals.json")).unwrap();
+        for case in cases.as_array().unwrap() {
+            let refusal = refusal_of_create(&stored(&case["manifest"])).unwrap();
+            let answer = json!([refusal.status, refusal.reason, refusal.message]);
+            assert_eq!(answer, case["refused"], "{}", case["case"]);
+        }
+    }
+
+    /// The set of upstream's tests with `changes` merged into it; keys are those of the vectors.
+    fn changed(base: &Value, changes: &Value) -> Value {
+        let mut manifest = base.clone();
+        for (key, value) in changes.as_object().unwrap() {
+            let budget = |field: &str| json!({"rolloutStrategy": {"rollingUpdateConfiguration": {field: value}}});
+            let group = |field: &str| json!({"leaderWorkerTemplate": {field: value}});
+            let spec = match key.as_str() {
+                "name" => {
+                    manifest["metadata"]["name"] = value.clone();
+                    continue;
+                }
+                "size" | "restartPolicy" | "subGroupPolicy" => group(key),
+                "subGroupSize" | "subGroupPolicyType" => {
+                    json!({"leaderWorkerTemplate": {"subGroupPolicy": {key: value}}})
+                }
+                "partition" | "maxUnavailable" | "maxSurge" => budget(key),
+                "rolloutStrategyType" => json!({"rolloutStrategy": {"type": value}}),
+                "subdomainPolicy" => json!({"networkConfig": {key: value}}),
+                "templates" => json!({"leaderWorkerTemplate": {
+                    "leaderTemplate": base["spec"]["leaderWorkerTemplate"]["workerTemplate"],
+                    "workerTemplate": base["spec"]["leaderWorkerTemplate"]["leaderTemplate"]}}),
+                _ => json!({key: value}),
+            };
+            merge::merge(&mut manifest["spec"], &spec);
+        }
+        manifest
+    }
+
+    fn base() -> Value {
+        json!({"metadata": {"name": "s"}, "spec": {
+            "replicas": 2, "startupPolicy": "LeaderCreated", "networkConfig": {"subdomainPolicy": "Shared"},
+            "rolloutStrategy": {"type": "RollingUpdate", "rollingUpdateConfiguration": {"partition": 0, "maxUnavailable": 1, "maxSurge": 0}},
+            "leaderWorkerTemplate": {"size": 2, "restartPolicy": "RecreateGroupOnPodRestart",
+                "leaderTemplate": {"spec": {"containers": [{"name": "leader", "image": "i"}]}},
+                "workerTemplate": {"spec": {"containers": [{"name": "worker", "image": "i"}]}}}}})
+    }
+
+    #[test]
+    fn upstreams_webhook_tests_are_answered_the_same() {
+        let vectors: Value =
+            serde_yaml::from_str(include_str!("../../tests/vectors/lws-webhook.yaml")).unwrap();
+        for case in vectors["validation"].as_array().unwrap() {
+            let manifest = changed(&base(), &case["create"]);
+            let created = stored(&manifest);
+            let refusal = if case["update"].is_null() {
+                refusal_of_create(&created)
+            } else {
+                assert_eq!(refusal_of_create(&created), None, "{case}");
+                let update = changed(&serde_json::to_value(&created).unwrap(), &case["update"]);
+                refusal_of_update(&stored(&update), &created)
+            };
+            assert_eq!(refusal.is_none(), case["ok"] == true, "{case}: {refusal:?}");
+            let Some(refusal) = refusal else { continue };
+            assert_eq!(refusal.errors[0].path, case["path"], "{case}");
+            assert_eq!(refusal.status, if case["by"] == "schema" { 422 } else { 403 }, "{case}");
+            let message = case["message"].as_str().unwrap_or_default();
+            if case["by"] == "webhook"
+                && !message.contains("rule")
+                && !message.starts_with("two errors")
+            {
+                assert!(refusal.message.ends_with(message), "{case}: {}", refusal.message);
+            }
+        }
+    }
+
+    #[test]
+    fn upstreams_defaulting_tests_are_answered_the_same() {
+        let vectors: Value =
+            serde_yaml::from_str(include_str!("../../tests/vectors/lws-webhook.yaml")).unwrap();
+        for case in vectors["defaulting"].as_array().unwrap() {
+            let mut manifest = base();
+            for (key, value) in case["given"].as_object().unwrap() {
+                if key == "rolloutStrategy" {
+                    manifest["spec"]["rolloutStrategy"] = json!({});
+                    manifest = changed(&manifest, &budget_fields(value));
+                } else {
+                    manifest = changed(&manifest, &json!({key: value}));
+                }
+            }
+            let lws = serde_json::to_value(stored(&manifest)).unwrap();
+            let mut wanted = lws.clone();
+            for (key, value) in case["want"].as_object().unwrap() {
+                let fields = if key == "rolloutStrategy" {
+                    budget_fields(value)
+                } else {
+                    json!({key: value})
+                };
+                wanted = changed(&wanted, &fields);
+            }
+            assert_eq!(lws, wanted, "{case}");
+        }
+    }
+
+    /// The vectors write the budget of a rollout beside its type.
+    fn budget_fields(rollout: &Value) -> Value {
+        let name = |key: &String| {
+            if key == "type" { "rolloutStrategyType".to_owned() } else { key.clone() }
+        };
+        rollout.as_object().unwrap().iter().map(|(key, value)| (name(key), value.clone())).collect()
+    }
+
+    #[test]
+    fn a_subgroup_size_that_upstream_panics_at_is_invalid() {
+        for (size, shown) in [(Value::Null, "null"), (json!(0), "0")] {
+            let manifest = changed(
+                &base(),
+                &json!({"subGroupPolicy": {"subGroupSize": size, "subGroupPolicyType": "LeaderWorker"}}),
+            );
+            let refusal = refusal_of_create(&stored(&manifest)).unwrap();
+            let text = format!(
+                "admission webhook \"vleaderworkerset.kb.io\" denied the request: {SUBGROUP_SIZE}: Invalid value: {shown}: subGroupSize must be equal or greater than 1"
+            );
+            assert_eq!(refusal.message, text);
+        }
+    }
+
+    #[test]
+    fn extreme_numbers_are_refused_without_overflow() {
+        for changes in [
+            json!({"size": i32::MIN, "subGroupSize": -1}),
+            json!({"size": i32::MIN, "subGroupSize": i32::MIN}),
+            json!({"size": i32::MAX, "replicas": 1_000_000}),
+            json!({"maxSurge": "99999999999999999999%", "maxUnavailable": i32::MIN}),
+        ] {
+            assert_eq!(
+                refusal_of_create(&stored(&changed(&base(), &changes))).unwrap().status,
+                403,
+                "{changes}"
+            );
+        }
+    }
+
+    #[test]
+    fn equal_errors_are_told_once() {
+        let error = FieldError::invalid("a", 1, "b");
+        assert_eq!(aggregate(&[error.clone(), error.clone()]), "a: Invalid value: 1: b");
+        assert_eq!(
+            aggregate(&[error.clone(), FieldError::required("c", ""), error]),
+            "[a: Invalid value: 1: b, c: Required value]"
+        );
+        assert_eq!(aggregate(&[]), "");
+    }
+
+    #[test]
+    fn missing_required_fields_are_named() {
+        let lws = json!({"spec": {"leaderWorkerTemplate": {"workerTemplate": {"spec": {"volumes": [{"emptyDir": {}}]}}}}});
+        assert_eq!(
+            aggregate(&missing_fields(&lws)),
+            "[spec.leaderWorkerTemplate.workerTemplate.spec.containers: Required value, \
+             spec.leaderWorkerTemplate.workerTemplate.spec.volumes[0].name: Required value]"
+        );
+        assert_eq!(
+            aggregate(&missing_fields(&json!({"spec": {}}))),
+            "spec.leaderWorkerTemplate: Required value"
+        );
+        assert_eq!(missing_fields(&base()), []);
+    }
+}

@@ -7,6 +7,7 @@
 mod objects;
 mod observed;
 mod plan;
+pub mod revision;
 mod spec;
 
 pub use objects::{Owner, ServiceBody, SetBody, TemplateBody, leader_set, worker_set};
