@@ -79,12 +79,8 @@ pub fn run<S: Send + Sync>(
     simulate: &Simulate<S>,
     on_done: &(dyn Fn() + Sync),
 ) -> Result<Summary, ResultError> {
-    let seeds = u64::from(experiment.scenario.seeds);
-    let runs: Vec<_> = experiment
-        .variants
-        .iter()
-        .flat_map(|variant| (1..=seeds).map(move |seed| (variant, seed)))
-        .collect();
+    let of = |variant| experiment.seeds.iter().map(move |seed| (variant, *seed));
+    let runs: Vec<(&Variant<S>, u64)> = experiment.variants.iter().flat_map(of).collect();
     let threads = rayon::ThreadPoolBuilder::new()
         .num_threads(jobs)
         .build()
