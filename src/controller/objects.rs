@@ -387,3 +387,336 @@ fn extend(target: &mut Option<Pairs>, added: &Pairs) {
             .extend(added.iter().map(|(key, value)| (key.clone(), value.clone())));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::controller::model::{NAME, sample, template};
+    use crate::controller::revision;
+    use serde::Deserialize;
+    use serde_json::{Value, json};
+
+    const LEADER: &str = include_str!("../../tests/vectors/leader-statefulset.yaml");
+    const WORKER: &str = include_str!("../../tests/vectors/worker-statefulset.yaml");
+    const PREFIX: &str = "leaderworkerset.sigs.k8s.io/";
+    /// Keys of the vectors that stand for LWS keys; all others are the user's own.
+    const OWN: [&str; 2] = ["app", "owner"];
+
+    #[derive(Deserialize)]
+    struct SubGroup {
+        size: i32,
+        #[serde(rename = "type")]
+        type_: String,
+    }
+
+    #[derive(Deserialize)]
+    #[serde(rename_all = "snake_case")]
+    struct LeaderRow {
+        id: String,
+        replicas: i32,
+        size: i32,
+        #[serde(default)]
+        leader_template: bool,
+        sts_replicas: Option<i32>,
+        want_sts_replicas: Option<i32>,
+        #[serde(default)]
+        lws_labels: Pairs,
+        lws_annotations: Pairs,
+        sts_labels: Option<Pairs>,
+        sts_annotations: Pairs,
+        pod_annotations: Option<Pairs>,
+        container: Option<String>,
+        sub_group: Option<SubGroup>,
+        pvc_templates: Option<Value>,
+        pvc_retention: Option<Value>,
+    }
+
+    #[derive(Deserialize)]
+    struct WorkerRow {
+        id: String,
+        size: i32,
+        #[serde(default)]
+        lws_labels: Pairs,
+        lws_annotations: Pairs,
+        sub_group: Option<SubGroup>,
+        want: WorkerWant,
+    }
+
+    #[derive(Deserialize)]
+    struct WorkerWant {
+        replicas: Option<i32>,
+        sts_labels: Option<Pairs>,
+        sts_annotations: Option<Pairs>,
+        pod_annotations: Option<Pairs>,
+        pvc_templates: Option<Value>,
+        pvc_retention: Option<Value>,
+    }
+
+    fn prefixed(pairs: &Pairs) -> Pairs {
+        let full = |key: &String| {
+            if OWN.contains(&&**key) { key.clone() } else { format!("{PREFIX}{key}") }
+        };
+        pairs.iter().map(|(key, value)| (full(key), value.clone())).collect()
+    }
+
+    /// The claim that the vectors describe, with the fields that upstream drops besides.
+    fn claim() -> Value {
+        json!([{
+            "metadata": {"name": "pvc1", "namespace": "default", "labels": {"lost": "yes"}},
+            "spec": {
+                "accessModes": ["ReadWriteOnce"], "storageClassName": "standard", "volumeMode": "Filesystem",
+                "volumeName": "lost", "resources": {"requests": {"storage": "1Gi"}, "limits": {"storage": "2Gi"}},
+            },
+        }])
+    }
+
+    fn check_claims(set: &Value, templates: Option<&Value>, retention: Option<&Value>, id: &str) {
+        let spec = &set["spec"];
+        assert_eq!(spec.get("volumeClaimTemplates").is_some(), templates.is_some(), "{id}");
+        assert_eq!(spec.get("persistentVolumeClaimRetentionPolicy"), retention, "{id}");
+        if templates.is_some() {
+            let claim = &spec["volumeClaimTemplates"][0];
+            assert_eq!(claim["metadata"], json!({"name": "pvc1", "namespace": "default"}), "{id}");
+            let mut kept = self::claim()[0]["spec"].clone();
+            kept.as_object_mut().unwrap().remove("volumeName");
+            assert_eq!(claim["spec"], kept, "{id}");
+        }
+    }
+
+    fn with_claims(lws: &mut LeaderWorkerSet, retention: &Value) {
+        let live = &mut lws.spec.leader_worker_template;
+        live.volume_claim_templates = serde_json::from_value(claim()).unwrap();
+        live.persistent_volume_claim_retention_policy =
+            serde_json::from_value(retention.clone()).unwrap();
+    }
+
+    fn set_sub_group(lws: &mut LeaderWorkerSet, sub_group: Option<&SubGroup>) {
+        lws.spec.leader_worker_template.sub_group_policy =
+            sub_group.map(|policy| crate::api::lws::SubGroupPolicy {
+                type_: Some(policy.type_.clone()),
+                sub_group_size: Some(policy.size),
+            });
+    }
+
+    fn apply(replicas: i32) -> LeaderSetApply {
+        LeaderSetApply {
+            name: NAME.to_owned(),
+            key: "revision-1".into(),
+            replicas,
+            partition: 0,
+            max_unavailable: 1,
+            exists: false,
+        }
+    }
+
+    #[test]
+    fn a_leader_set_holds_what_upstream_applies() {
+        let rows: Vec<LeaderRow> = serde_yaml::from_str(LEADER).unwrap();
+        assert_eq!(rows.len(), 10);
+        for row in rows {
+            let id = &row.id;
+            let mut lws = sample(row.replicas);
+            lws.metadata.labels = Some(prefixed(&row.lws_labels));
+            lws.metadata.annotations = Some(prefixed(&row.lws_annotations));
+            lws.spec.leader_worker_template.size = Some(row.size);
+            lws.spec.leader_worker_template.leader_template =
+                row.leader_template.then(|| template("leader", "v1"));
+            set_sub_group(&mut lws, row.sub_group.as_ref());
+            if let Some(retention) = &row.pvc_retention {
+                with_claims(&mut lws, retention);
+            }
+            let body = leader_set(&lws, &apply(row.sts_replicas.unwrap_or(row.replicas)));
+            let set = serde_json::to_value(body.to_stateful_set()).unwrap();
+            let key_pairs = json!({format!("{PREFIX}name"): NAME, format!("{PREFIX}template-revision-hash"): "revision-1"});
+            let labels =
+                row.sts_labels.as_ref().map_or(key_pairs, |labels| json!(prefixed(labels)));
+            assert_eq!(set["metadata"]["labels"], labels, "{id}");
+            assert_eq!(
+                set["metadata"]["annotations"],
+                json!(prefixed(&row.sts_annotations)),
+                "{id}"
+            );
+            let pod_labels = json!({
+                format!("{PREFIX}name"): NAME,
+                format!("{PREFIX}template-revision-hash"): "revision-1",
+                format!("{PREFIX}worker-index"): "0",
+            });
+            let template = &set["spec"]["template"];
+            assert_eq!(template["metadata"]["labels"], pod_labels, "{id}");
+            if let Some(annotations) = &row.pod_annotations {
+                assert_eq!(
+                    template["metadata"]["annotations"],
+                    json!(prefixed(annotations)),
+                    "{id}"
+                );
+            }
+            if let Some(container) = &row.container {
+                assert_eq!(template["spec"]["containers"][0]["name"], **container, "{id}");
+            }
+            let replicas = row.want_sts_replicas.unwrap_or(row.replicas);
+            assert_eq!(set["spec"]["replicas"], replicas, "{id}");
+            assert_eq!(set["spec"]["podManagementPolicy"], "Parallel", "{id}");
+            assert_eq!(set["spec"]["serviceName"], NAME, "{id}");
+            let selector =
+                json!({format!("{PREFIX}name"): NAME, format!("{PREFIX}worker-index"): "0"});
+            assert_eq!(set["spec"]["selector"]["matchLabels"], selector, "{id}");
+            let rolling = json!({"type": "RollingUpdate", "rollingUpdate": {"partition": 0, "maxUnavailable": 1}});
+            assert_eq!(set["spec"]["updateStrategy"], rolling, "{id}");
+            check_claims(&set, row.pvc_templates.as_ref(), row.pvc_retention.as_ref(), id);
+        }
+    }
+
+    fn leader() -> PodSeen<'static> {
+        PodSeen {
+            namespace: "default",
+            name: NAME,
+            uid: Uid(9),
+            lws_name: NAME,
+            worker_index: Some("0"),
+            group_index: "1",
+            group_key: "test-key",
+            key: "<key>",
+            has_leader_name: false,
+            is_deleting: false,
+            phase: crate::controller::Phase::Running,
+            is_ready: true,
+            has_restarted: false,
+            node: "",
+            owner: None,
+            requests_tpus: false,
+        }
+    }
+
+    fn revision_of(lws: &LeaderWorkerSet) -> Revision {
+        revision::from_parts("r", 1, "<key>", &revision::encode(lws), Some(Uid(7))).unwrap()
+    }
+
+    #[test]
+    fn a_worker_set_holds_what_upstream_creates() {
+        let rows: Vec<WorkerRow> = serde_yaml::from_str(WORKER).unwrap();
+        assert_eq!(rows.len(), 5);
+        for row in rows {
+            let id = &row.id;
+            let mut lws = sample(1);
+            lws.metadata.labels = Some(prefixed(&row.lws_labels));
+            lws.metadata.annotations = Some(prefixed(&row.lws_annotations));
+            lws.spec.leader_worker_template.size = Some(row.size);
+            set_sub_group(&mut lws, row.sub_group.as_ref());
+            if let Some(retention) = &row.want.pvc_retention {
+                with_claims(&mut lws, retention);
+            }
+            let revision = revision_of(&lws);
+            // Only metadata is the live set's.
+            lws.spec.leader_worker_template.size = Some(17);
+            lws.spec.leader_worker_template.worker_template = template("live", "live");
+            lws.spec.leader_worker_template.volume_claim_templates = None;
+            let set = serde_json::to_value(
+                worker_set(&lws, &revision, &leader(), None).to_stateful_set(),
+            )
+            .unwrap();
+            let group = json!({
+                format!("{PREFIX}name"): NAME, format!("{PREFIX}group-index"): "1", format!("{PREFIX}group-key"): "test-key",
+            });
+            let mut labels = group.clone();
+            labels[format!("{PREFIX}template-revision-hash")] = "<key>".into();
+            let wanted = row
+                .want
+                .sts_labels
+                .as_ref()
+                .map_or_else(|| labels.clone(), |labels| json!(prefixed(labels)));
+            assert_eq!(set["metadata"]["labels"], wanted, "{id}");
+            if let Some(annotations) = &row.want.sts_annotations {
+                assert_eq!(set["metadata"]["annotations"], json!(prefixed(annotations)), "{id}");
+            }
+            if let Some(annotations) = &row.want.pod_annotations {
+                assert_eq!(
+                    set["spec"]["template"]["metadata"]["annotations"],
+                    json!(prefixed(annotations)),
+                    "{id}"
+                );
+            }
+            if let Some(replicas) = row.want.replicas {
+                assert_eq!(set["spec"]["replicas"], replicas, "{id}");
+            }
+            assert_eq!(set["metadata"]["name"], NAME, "{id}");
+            assert_eq!(set["spec"]["template"]["metadata"]["labels"], labels, "{id}");
+            assert_eq!(set["spec"]["template"]["spec"]["containers"][0]["name"], "worker", "{id}");
+            assert_eq!(set["spec"]["selector"]["matchLabels"], group, "{id}");
+            assert_eq!(set["spec"]["serviceName"], NAME, "{id}");
+            assert_eq!(set["spec"]["podManagementPolicy"], "Parallel", "{id}");
+            assert_eq!(set["spec"]["ordinals"], json!({"start": 1}), "{id}");
+            assert_eq!(set["spec"].get("updateStrategy"), None, "{id}");
+            check_claims(
+                &set,
+                row.want.pvc_templates.as_ref(),
+                row.want.pvc_retention.as_ref(),
+                id,
+            );
+        }
+    }
+
+    #[test]
+    fn the_domain_of_the_leader_wins_over_the_templates_node_selector() {
+        let mut lws = sample(1);
+        let mut base = PodTemplateSpec::clone(&template("worker", "v1"));
+        let selector = pairs([("rack", "user"), ("zone", "a")]);
+        base.spec.get_or_insert_default().node_selector = Some(selector);
+        lws.spec.leader_worker_template.worker_template = Arc::new(base);
+        let body = worker_set(&lws, &revision_of(&lws), &leader(), Some(("rack", "r7")));
+        let merged = body.template.to_pod_template().spec.unwrap().node_selector.unwrap();
+        assert_eq!(merged, pairs([("rack", "r7"), ("zone", "a")]));
+    }
+
+    #[test]
+    fn the_revision_decides_which_service_the_workers_use() {
+        let mut lws = sample(1);
+        let unique = Some("UniquePerReplica".to_owned());
+        lws.spec.network_config = Some(crate::api::lws::NetworkConfig { subdomain_policy: unique });
+        let revision = revision_of(&lws);
+        lws.spec.network_config = None;
+        let leader = PodSeen { name: "test-sample-1", requests_tpus: true, ..leader() };
+        let body = worker_set(&lws, &revision, &leader, None);
+        assert_eq!(body.service_name, "test-sample-1");
+        assert_eq!(body.template.annotations.get(keys::LEADER_REQUESTS_TPUS).unwrap(), "true");
+    }
+
+    #[test]
+    fn bodies_share_the_users_template() {
+        let lws = sample(1);
+        let body = leader_set(&lws, &apply(1));
+        assert!(Arc::ptr_eq(
+            &body.template.base,
+            lws.spec.leader_worker_template.leader_template.as_ref().unwrap()
+        ));
+        let revision = revision_of(&lws);
+        let body = worker_set(&lws, &revision, &leader(), None);
+        assert!(Arc::ptr_eq(&body.template.base, &revision.template.worker_template));
+    }
+
+    #[test]
+    fn services_are_headless_and_publish_addresses_early() {
+        let lws = sample(1);
+        let leader = PodSeen { name: "test-sample-1", ..leader() };
+        let check = |body: ServiceBody, name: &str, selector: Value, owner: &str| {
+            let service = serde_json::to_value(body.to_service()).unwrap();
+            let spec = json!({"clusterIP": "None", "publishNotReadyAddresses": true, "selector": selector});
+            assert_eq!(service["spec"], spec, "{name}");
+            let metadata = &service["metadata"];
+            assert_eq!(
+                (&metadata["name"], &metadata["namespace"]),
+                (&json!(name), &json!("default"))
+            );
+            assert_eq!(metadata["labels"], json!({format!("{PREFIX}name"): NAME}), "{name}");
+            let reference = &metadata["ownerReferences"][0];
+            assert_eq!(
+                (&reference["kind"], &reference["controller"]),
+                (&json!(owner), &json!(true)),
+                "{name}"
+            );
+        };
+        let mut selector = json!({format!("{PREFIX}name"): NAME});
+        check(shared_service(&lws), NAME, selector.clone(), "LeaderWorkerSet");
+        selector[format!("{PREFIX}group-index")] = "1".into();
+        check(group_service(&lws, &leader), "test-sample-1", selector, "Pod");
+    }
+}
