@@ -3,8 +3,15 @@
 //!
 //! Never knows Kubernetes, and has no wall clock, I/O, threads or entropy.
 
+mod distribution;
+pub mod math;
+mod queue;
+mod random;
+mod run;
 mod time;
 
+pub use distribution::{Distribution, EmpiricalError, VALUES_MAX, empirical_from_csv};
+pub use queue::{PENDING_MAX, Queue, SCHEDULED_MAX, Ticket};
+pub use random::{Purpose, Stream, Streams, entity, entity2};
+pub use run::{Model, Stop, run};
 pub use time::{Span, Time};
-mod distribution;
-pub use distribution::Distribution;
