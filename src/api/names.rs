@@ -57,10 +57,12 @@ pub fn percent(text: &str) -> Option<u64> {
 /// `getSubGroupIndex`): where the leader is one too many it joins subgroup 0 besides that subgroup's workers.
 /// `subgroup_size` must not be 0.
 pub fn subgroup_index(size: i64, subgroup_size: i64, worker: i64) -> i64 {
-    if (size - 1) % subgroup_size == 0 && size % subgroup_size != 0 {
-        (worker - 1) / subgroup_size
+    // Go's integers wrap around.
+    let is_leader_extra = size.wrapping_sub(1).wrapping_rem(subgroup_size) == 0 && size.wrapping_rem(subgroup_size) != 0;
+    if is_leader_extra {
+        worker.wrapping_sub(1).wrapping_div(subgroup_size)
     } else {
-        worker / subgroup_size
+        worker.wrapping_div(subgroup_size)
     }
 }
 

@@ -6,6 +6,7 @@
 
 mod group;
 mod lws;
+pub mod admission;
 mod objects;
 mod observed;
 mod plan;

@@ -1,0 +1,154 @@
+//! The environment variables of a pod's containers: LWS's own in front, those for TPUs at the end (upstream
+//! `pkg/utils/pod/pod_utils.go` and `pkg/utils/accelerators/tpu.go`, commit 060ab4d).
+
+use super::{Admitted, Denial, PodIdentity, tpu};
+use crate::api::keys;
+use k8s_openapi::api::core::v1::{Container, EnvVar};
+
+/// Environment of each container of a pod, in the order of its spec.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct PodEnv {
+    /// Of the containers.
+    pub containers: Vec<Vec<EnvVar>>,
+    /// Of the init containers.
+    pub init_containers: Vec<Vec<EnvVar>>,
+}
+
+/// Returns the environment of each container of `pod`, which was admitted as `admitted`, or why it is denied.
+pub fn env(pod: &PodIdentity<'_>, admitted: &Admitted) -> Result<PodEnv, Denial> {
+    let init = pod.spec.init_containers.as_deref().unwrap_or_default();
+    if (pod.labels)(keys::NAME).is_none() {
+        let own = |containers: &[Container]| containers.iter().map(own_env).collect();
+        return Ok(PodEnv { containers: own(&pod.spec.containers), init_containers: own(init) });
+    }
+    let place = tpu::place(&tpu::Facts::of(pod, admitted))?;
+    let tpu_variables =
+        place.map(|place| TpuVariables::new(pod, admitted, &place)).unwrap_or_default();
+    let lws = lws_variables(pod, admitted)?;
+    let full = |containers: &[Container]| {
+        containers
+            .iter()
+            .map(|container| {
+                let mut env = own_env(container);
+                tpu_variables.add(container, &mut env);
+                in_front(lws.iter().cloned(), env)
+            })
+            .collect()
+    };
+    Ok(PodEnv { containers: full(&pod.spec.containers), init_containers: full(init) })
+}
+
+fn own_env(container: &Container) -> Vec<EnvVar> {
+    container.env.clone().unwrap_or_default()
+}
+
+fn variable(name: &str, value: String) -> EnvVar {
+    EnvVar { name: name.to_owned(), value: Some(value), value_from: None }
+}
+
+/// Returns `first` and what `rest` adds to it; of several entries of one name the first stays.
+fn in_front(first: impl Iterator<Item = EnvVar>, rest: Vec<EnvVar>) -> Vec<EnvVar> {
+    let mut all: Vec<EnvVar> = first.collect();
+    for var in rest {
+        if !all.iter().any(|known| known.name == var.name) {
+            all.push(var);
+        }
+    }
+    all
+}
+
+/// Returns the variables that every container of a set's pod gets.
+pub(super) fn lws_variables(
+    pod: &PodIdentity<'_>,
+    admitted: &Admitted,
+) -> Result<[EnvVar; 3], Denial> {
+    let missing = |what: &str| {
+        let (namespace, name) = (pod.namespace, pod.name);
+        Denial(format!(
+            "Failure constructing environment variables, no {what} found for pod {namespace}/{name}"
+        ))
+    };
+    let set_name = (pod.labels)(keys::NAME).ok_or_else(|| missing("name label"))?;
+    let group_index =
+        pod.label_after(admitted, keys::GROUP_INDEX).ok_or_else(|| missing("group index label"))?;
+    let size = (pod.annotations)(keys::SIZE).ok_or_else(|| missing("size annotation"))?;
+    let worker_index = pod
+        .label_after(admitted, keys::WORKER_INDEX)
+        .ok_or_else(|| missing("worker index label"))?;
+    let (subdomain, namespace) = (pod.subdomain_after(admitted), pod.namespace);
+    Ok([
+        variable(
+            keys::ENV_LEADER_ADDRESS,
+            format!("{set_name}-{group_index}.{subdomain}.{namespace}"),
+        ),
+        variable(keys::ENV_GROUP_SIZE, size.to_owned()),
+        variable(keys::ENV_WORKER_INDEX, worker_index.to_owned()),
+    ])
+}
+
+/// Variables of the TPU containers of one pod.
+#[derive(Default)]
+struct TpuVariables {
+    name: String,
+    hostnames: String,
+    addresses: String,
+    /// Name, worker ID and default port of each container that takes part.
+    containers: Vec<(String, i64, usize)>,
+}
+
+impl TpuVariables {
+    fn new(pod: &PodIdentity<'_>, admitted: &Admitted, place: &tpu::Place<'_>) -> Self {
+        let subdomain = pod.subdomain_after(admitted);
+        let containers: Vec<&Container> =
+            tpu::tpu_containers(pod.spec).take(place.containers).collect();
+        let ports: Vec<String> = containers
+            .iter()
+            .enumerate()
+            .map(|(index, container)| port(container, tpu::FIRST_PORT + index))
+            .collect();
+        let leader = place.has_leader.then(|| format!("{}.{subdomain}", place.leader));
+        let workers =
+            place.workers.clone().map(|worker| format!("{}-{worker}.{subdomain}", place.leader));
+        let hosts: Vec<String> = leader.into_iter().chain(workers).collect();
+        let each = |is_with_port: bool| -> String {
+            let mut all = Vec::with_capacity(hosts.len() * ports.len());
+            for host in &hosts {
+                all.extend(ports.iter().map(|port| if is_with_port { format!("{host}:{port}") } else { host.clone() }));
+            }
+            all.join(",")
+        };
+        let first_id = place.rank.saturating_mul(containers.len() as i64);
+        let identities = containers.iter().enumerate().map(|(index, container)| {
+            (container.name.clone(), first_id.saturating_add(index as i64), tpu::FIRST_PORT + index)
+        });
+        Self {
+            name: place.leader.to_owned(),
+            hostnames: each(false),
+            addresses: each(true),
+            containers: identities.collect(),
+        }
+    }
+
+    /// Adds the variables to the end of `env`, if `container` takes part.
+    fn add(&self, container: &Container, env: &mut Vec<EnvVar>) {
+        // Names are unique among containers and init containers.
+        let Some((_, id, port)) = self.containers.iter().find(|(name, ..)| *name == container.name)
+        else {
+            return;
+        };
+        let has_port = env.iter().any(|var| var.name == tpu::PROCESS_PORT);
+        env.push(variable(tpu::WORKER_HOSTNAMES, self.hostnames.clone()));
+        env.push(variable(tpu::WORKER_ID, id.to_string()));
+        env.push(variable(tpu::NAME, self.name.clone()));
+        env.push(variable(tpu::PROCESS_ADDRESSES, self.addresses.clone()));
+        if !has_port {
+            env.push(variable(tpu::PROCESS_PORT, port.to_string()));
+        }
+    }
+}
+
+/// Returns the TPU port of a container: its own, else the default.
+fn port(container: &Container, default: usize) -> String {
+    let own = container.env.iter().flatten().find(|var| var.name == tpu::PROCESS_PORT);
+    own.map_or_else(|| default.to_string(), |var| var.value.clone().unwrap_or_default())
+}
