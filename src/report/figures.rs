@@ -22,6 +22,7 @@ pub(super) fn duration(seconds: f64) -> String {
 pub(super) fn short(value: f64) -> String {
     let size = value.abs();
     let decimals = match size {
+        _ if size >= 1_000.0 => 0,
         _ if size >= 100.0 => 1,
         _ if size >= 0.1 => 2,
         _ => 3,
@@ -112,9 +113,9 @@ mod tests {
             (3.0, "3"),
             (-0.0001, "0"),
             (0.12345, "0.12"),
-            (1_314.26, "1314.3"),
+            (1_314.26, "1314"),
             (1_234_567.0, "1,234,567"),
-            (-12_345.6, "-12,345.6"),
+            (-12_345.6, "-12,346"),
         ] {
             assert_eq!(short(value), text);
         }

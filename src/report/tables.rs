@@ -140,3 +140,31 @@ fn push_wrapped(text: &mut String, lead: &str, line: &str) {
     }
     text.push('\n');
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::write::tests::sample;
+
+    #[test]
+    fn a_summary_reads_from_what_happened_to_what_is_not_modelled() {
+        insta::assert_snapshot!("tables", tables(&sample()));
+    }
+
+    #[test]
+    fn lines_fit_80_columns_with_many_variants_and_long_names() {
+        let mut summary = sample();
+        let variant = summary.variants["base"].clone();
+        for i in 0..7 {
+            let name = format!("a-variant-whose-name-says-what-it-does-{i}");
+            summary.variants.insert(name, variant.clone());
+        }
+        summary.not_modelled.push("words ".repeat(40));
+        let text = tables(&summary);
+        for line in text.lines() {
+            assert!(line.chars().count() <= usize::from(WIDTH), "{line}");
+        }
+        assert_eq!(text.matches("pods_created").count(), text.matches(" metric").count());
+        assert!((0..7).all(|i| text.contains(&format!("does-{i}"))));
+    }
+}

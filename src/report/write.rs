@@ -86,3 +86,87 @@ fn pictured(dir: &Path, variant: &VariantSummary) -> Result<Pictured, ReportErro
     }
     Ok(Pictured { ready: band(&curves, end_ms, POINTS_MAX), replays })
 }
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+
+    /// Returns a folder with the sample's result files.
+    fn sample_dir() -> tempfile::TempDir {
+        let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/report");
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::copy(from.join("summary.json"), dir.path().join("summary.json")).unwrap();
+        for run in sample().variants.values().flat_map(|variant| &variant.runs) {
+            let to = dir.path().join(&run.events_file);
+            std::fs::create_dir_all(to.parent().unwrap()).unwrap();
+            std::fs::copy(from.join(&run.events_file), to).unwrap();
+        }
+        dir
+    }
+
+    /// Returns the sample's summary: a variant that is rolled and one that is stuck, each with two seeds.
+    pub(in crate::report) fn sample() -> Summary {
+        Summary::read(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/report")).unwrap()
+    }
+
+    fn names(written: &Written, dir: &Path) -> Vec<String> {
+        let name = |path: &PathBuf| path.strip_prefix(dir).unwrap().display().to_string();
+        written.files.iter().map(name).collect()
+    }
+
+    #[test]
+    fn a_report_has_a_page_and_each_plot_in_two_formats() {
+        let dir = sample_dir();
+        let written = write(dir.path()).unwrap();
+        let expected = [
+            "plots/capacity.svg",
+            "plots/capacity.png",
+            "plots/gantt-base.svg",
+            "plots/gantt-base.png",
+            "plots/gantt-crowded.svg",
+            "plots/gantt-crowded.png",
+            "plots/metrics.svg",
+            "plots/metrics.png",
+            "index.html",
+        ];
+        assert_eq!(names(&written, dir.path()), expected);
+        assert_eq!(written.page, dir.path().join("index.html"));
+    }
+
+    #[test]
+    fn a_report_made_twice_has_the_same_bytes() {
+        let (first, second) = (sample_dir(), sample_dir());
+        let written = write(first.path()).unwrap();
+        write(second.path()).unwrap();
+        write(second.path()).unwrap();
+        for name in names(&written, first.path()) {
+            let read = |dir: &tempfile::TempDir| std::fs::read(dir.path().join(&name)).unwrap();
+            assert!(read(&first) == read(&second), "{name} differs");
+        }
+    }
+
+    #[test]
+    fn the_page_holds_its_data_whatever_the_scenario_says() {
+        let dir = sample_dir();
+        let mut summary = sample();
+        let hostile = "</script><script>alert(1)</script> <!-- {{script}} {{data}}";
+        hostile.clone_into(&mut summary.scenario.text);
+        hostile.clone_into(&mut summary.scenario.name);
+        summary.write(dir.path()).unwrap();
+        let page = std::fs::read_to_string(write(dir.path()).unwrap().page).unwrap();
+        let (_, after) = page.split_once(r#"<script id="data" type="application/json">"#).unwrap();
+        let (data, _) = after.split_once("</script>").unwrap();
+        let data: serde_json::Value = serde_json::from_str(data).unwrap();
+        assert_eq!(data["scenario"]["text"], hostile);
+        assert_eq!(page.matches("</script>").count(), 2, "the data's and the script's own");
+        assert!(page.contains("<title>&lt;/script>"));
+    }
+
+    #[test]
+    fn a_folder_without_results_is_an_error_that_names_the_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let error = write(dir.path()).unwrap_err().to_string();
+        let path = dir.path().join("summary.json");
+        assert_eq!(error, format!("failed to read `{}`", path.display()));
+    }
+}

@@ -42,7 +42,7 @@ function grouped(number) { return String(number).replace(/\B(?=(\d{3})+$)/g, num
 /** A number with the digits that matter; as in the terminal. */
 function short(value) {
   const size = Math.abs(value);
-  const text = value.toFixed(size >= 100 ? 1 : size >= .1 ? 2 : 3);
+  const text = value.toFixed(size >= 1000 ? 0 : size >= 100 ? 1 : size >= .1 ? 2 : 3);
   const [whole, fraction = ''] = text.split('.');
   const rest = fraction.replace(/0+$/, '');
   return grouped(whole === '-0' && !rest ? '0' : whole).replace(/^-/, '−') + (rest ? '.' + rest : '');

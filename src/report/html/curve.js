@@ -42,7 +42,7 @@ const curve = (() => {
       c.fillText(grouped(n), pad.left - 7, y(n));
     }
     c.textAlign = 'center';
-    for (const [t, label] of ticks(end, width / 90)) {
+    for (const [t, label] of ticks(end, width / 75)) {
       if (x(t, width) < width - 18) c.fillText(label, x(t, width), height() - 9);
     }
   }

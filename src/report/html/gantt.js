@@ -22,7 +22,7 @@ const gantt = (() => {
   function still(c, width) {
     const bottom = height() - pad.bottom;
     c.textBaseline = 'middle'; c.textAlign = 'center'; c.strokeStyle = color('line'); c.lineWidth = 1;
-    for (const [t, label] of ticks(view.end, (width - left) / 90)) {
+    for (const [t, label] of ticks(view.end, (width - left) / 75)) {
       const at = Math.round(x(t, width)) + .5;
       c.beginPath(); c.moveTo(at, pad.top); c.lineTo(at, bottom); c.stroke();
       c.fillStyle = color('muted');

@@ -20,12 +20,14 @@ const map = (() => {
     const cells = Math.max(1, Math.min(most, 16));
     const across = cells <= 4 ? cells : Math.ceil(cells / 2);
     if (count <= 72) {
-      const cell = canvas.clientWidth > 600 && count <= 8 ? 32 : canvas.clientWidth > 600 && count <= 16 ? 26 : 20, step = cell + 3;
-      return { kind: 'card', w: across * step + 11, h: Math.ceil(cells / across) * step + 27, gap: 8, pad: 9, head: 18, cell, across };
+      const wide = canvas.clientWidth > 600;
+      const cell = wide ? (count <= 8 ? 32 : count <= 16 ? 26 : 20) : count <= 12 ? 20 : 11, step = cell + (cell > 13 ? 3 : 2);
+      const pad = wide ? 9 : 5;
+      return { kind: 'card', w: across * step + 11, h: Math.ceil(cells / across) * step + 27, gap: wide ? 8 : 5, pad, head: 18, cell, step, across };
     }
-    if (count <= 700) return { kind: 'cells', w: across * 6 + 3, h: Math.ceil(cells / across) * 6 + 3, gap: 3, pad: 5, head: 15, cell: 5, across };
-    const dot = canvas.clientWidth < 500 ? 6 : 10;
-    return { kind: 'dot', w: dot, h: dot, gap: 2, pad: 4, head: 14, cell: dot, across: 1 };
+    if (count <= 700) return { kind: 'cells', w: across * 6 + 3, h: Math.ceil(cells / across) * 6 + 3, gap: 3, pad: 5, head: 15, cell: 5, step: 6, across };
+    const dot = canvas.clientWidth < 500 ? 5 : count > 1500 ? 7 : 9;
+    return { kind: 'dot', w: dot, h: dot, gap: 2, pad: 3, head: 13, cell: dot, step: dot, across: 1 };
   }
 
   /** Puts nodes into boxes of their domains, boxes beside each other while there is room. */
@@ -37,7 +39,9 @@ const map = (() => {
       path.forEach((domain, level) => {
         if (domain === '') return;
         const word = levelName(all.levels[level]);
-        if (!at.children.has(domain)) at.children.set(domain, { label: domain.startsWith(word) || domain.includes(' ') ? domain : word + ' ' + domain, children: new Map(), nodes: [] });
+        // A narrow box has room for the name alone.
+        const alone = domain.startsWith(word) || domain.includes(' ') || (size.kind === 'dot' && level === all.levels.length - 1);
+        if (!at.children.has(domain)) at.children.set(domain, { label: alone ? domain : word + ' ' + domain, children: new Map(), nodes: [] });
         at = at.children.get(domain);
       });
       at.nodes.push(n);
@@ -52,7 +56,7 @@ const map = (() => {
         cx += w + size.gap; tall = Math.max(tall, h); wide = Math.max(wide, cx - size.gap - x + pad);
       };
       const lone = depth === 0 || domain.nodes.length <= 4;
-      const across = lone ? Infinity : Math.max(2, Math.ceil(Math.sqrt(domain.nodes.length * 1.8 * size.h / size.w)));
+      const across = lone ? Infinity : Math.max(2, Math.ceil(Math.sqrt(domain.nodes.length * (size.kind === 'dot' ? 1 : 1.8) * size.h / size.w)));
       domain.nodes.forEach((n, i) => {
         if (i > 0 && i % across === 0) { cx = x + pad; cy += tall + size.gap; tall = 0; }
         put(size.w, size.h, (px, py) => { place[n] = [px, py]; });
@@ -70,7 +74,7 @@ const map = (() => {
       }
       if (depth) {
         const h = cy + tall + pad - y;
-        wide = Math.max(wide, 34);
+        wide = Math.max(wide, size.kind === 'dot' ? 24 : 34);
         boxes.push({ x, y, w: wide, h, label: domain.label, depth });
         return [wide, h];
       }
@@ -127,7 +131,7 @@ const map = (() => {
     const held = state.held[n], away = state.away[n], phases = held.map(phaseOf);
     c.lineWidth = 1;
     if (size.kind === 'dot') {
-      c.fillStyle = color('soft'); c.fillRect(x, y, size.w, size.h);
+      c.fillStyle = color('line'); c.fillRect(x, y, size.w, size.h);
       let base = y + size.h;
       const order = phases.map((p, i) => [p, held[i]]).sort((a, b) => b[0].phase - a[0].phase);
       for (const [{ phase, revision }, { accelerators }] of order) {
@@ -147,7 +151,7 @@ const map = (() => {
         c.fillStyle = color(away ? 'bad' : 'ink');
         c.fillText(cut(c, all.names[n] + (away ? ' ' + away : ''), size.w - 12), x + 6, y + 11);
       }
-      const cells = Math.min(total, 16), step = size.cell + (card ? 3 : 1), share = total / Math.max(cells, 1);
+      const cells = Math.min(total, 16), step = size.step, share = total / Math.max(cells, 1);
       const owners = [];
       held.forEach((holding, i) => { for (let k = 0; k < holding.accelerators / share; k++) owners.push(i); });
       for (let k = 0; k < cells; k++) {
@@ -158,7 +162,7 @@ const map = (() => {
         if (who === undefined) continue;
         const { phase, revision } = phases[who];
         phaseBar(c, phase, revision, cx, cy, size.cell, size.cell, !card);
-        if (card && typeof held[who].group === 'number') {
+        if (size.cell > 13 && typeof held[who].group === 'number') {
           c.font = `600 ${size.cell > 24 ? 13 : 10}px system-ui, sans-serif`; c.textAlign = 'center';
           c.fillStyle = color(phase === READY ? 'on-hue' : 'ink');
           c.fillText(view.detail.groups[held[who].group][2], cx + size.cell / 2, cy + size.cell / 2 + .5);
@@ -195,7 +199,7 @@ const map = (() => {
     const total = laid.all.accelerators.reduce((sum, n) => sum + n, 0), busy = state.held.filter(h => h.length).length;
     const away = state.away.filter(word => word).length;
     byId('map-lead').textContent = `${grouped(state.used)} of ${plural(total, 'accelerator')} held on ${grouped(busy)} of ${plural(laid.all.names.length, 'node')} at ${clock(view.t)}`
-      + (away ? `, ${plural(away, 'node')} out of service` : '') + (laid.size.kind === 'card' && view.detail.occupancy.holdings ? '; numbers are groups' : '');
+      + (away ? `, ${plural(away, 'node')} out of service` : '') + (laid.size.cell > 13 && view.detail.occupancy.holdings ? '; numbers are groups' : '');
     document.documentElement.dataset.accelerators = state.used;
     canvas.setAttribute('aria-label', 'Nodes by topology; arrow keys go through the nodes. ' + byId('map-lead').textContent);
     byId('map-readout').textContent = chosen >= 0 ? words(chosen, '; ') : 'Point at a node, or go through the nodes with the arrow keys';

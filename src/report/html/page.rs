@@ -94,15 +94,14 @@ fn details(summary: &Summary, pictured: &[Pictured]) -> Vec<Vec<Option<Detail>>>
     let rounds = pictured.iter().map(|pictured| pictured.replays.len()).max().unwrap_or(0);
     let first_max = DETAIL_BYTES_MAX / pictured.len().max(1);
     let mut left = DETAIL_BYTES_MAX;
-    for round in 0..rounds {
-        for (v, pictured) in pictured.iter().enumerate() {
-            let Some(replay) = pictured.replays.get(round) else { continue };
-            let nodes = summary.nodes_of(variants[v]);
-            let budget = if round == 0 { first_max } else { left };
-            if let Some((detail, size)) = detail::fitting(replay, &nodes, budget) {
-                left = left.saturating_sub(size);
-                details[v][round] = Some(detail);
-            }
+    let order = (0..rounds).flat_map(|round| (0..pictured.len()).map(move |v| (round, v)));
+    for (round, v) in order {
+        let Some(replay) = pictured[v].replays.get(round) else { continue };
+        let nodes = summary.nodes_of(variants[v]);
+        let budget = if round == 0 { first_max } else { left };
+        if let Some((detail, size)) = detail::fitting(replay, &nodes, budget) {
+            left = left.saturating_sub(size);
+            details[v][round] = Some(detail);
         }
     }
     details

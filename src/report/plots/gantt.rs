@@ -90,7 +90,7 @@ fn draw_phase(
     if start.phase == GroupPhase::Broken {
         sheet.outline((from, bottom - height), (to, bottom), BROKEN);
         sheet.line(
-            vec![(from, (top + bottom) / 2), (to, (top + bottom) / 2)],
+            vec![(from, i32::midpoint(top, bottom)), (to, i32::midpoint(top, bottom))],
             BROKEN,
             1,
             Some((3, 3)),

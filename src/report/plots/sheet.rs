@@ -1,7 +1,7 @@
 //! A picture as a list of shapes, and its drawing as SVG and PNG.
 //!
 //! Coordinates are pixels from the top left. The PNG has twice the pixels, since lines are not smoothed in it. Text is set
-//! in a subset of DejaVu Sans that is compiled in, so that a picture does not depend on the fonts of a machine.
+//! in a subset of `DejaVu Sans` that is compiled in, so that a picture does not depend on the fonts of a machine.
 
 use super::png;
 use plotters::backend::{BitMapBackend, DrawingBackend, SVGBackend};
@@ -13,7 +13,7 @@ use plotters::style::{
     Color, FontStyle, IntoFont, RGBColor, ShapeStyle, TextStyle, WHITE, register_font,
 };
 
-/// A subset of DejaVu Sans 2.37; its licence is beside it.
+/// A subset of `DejaVu Sans` 2.37; its licence is beside it.
 static FONT: &[u8] = include_bytes!("DejaVuSans-subset.ttf");
 const FONT_NAME: &str = "sans-serif";
 const PNG_SCALE: u32 = 2;
