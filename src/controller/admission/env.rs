@@ -113,7 +113,9 @@ impl TpuVariables {
         let each = |is_with_port: bool| -> String {
             let mut all = Vec::with_capacity(hosts.len() * ports.len());
             for host in &hosts {
-                all.extend(ports.iter().map(|port| if is_with_port { format!("{host}:{port}") } else { host.clone() }));
+                all.extend(ports.iter().map(|port| {
+                    if is_with_port { format!("{host}:{port}") } else { host.clone() }
+                }));
             }
             all.join(",")
         };
@@ -151,4 +153,125 @@ impl TpuVariables {
 fn port(container: &Container, default: usize) -> String {
     let own = container.env.iter().flatten().find(|var| var.name == tpu::PROCESS_PORT);
     own.map_or_else(|| default.to_string(), |var| var.value.clone().unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use k8s_openapi::api::core::v1::PodSpec;
+    use serde_json::{Value, json};
+
+    fn spec_of(row: &Value) -> PodSpec {
+        let ports =
+            row["containers"].as_array().cloned().unwrap_or_else(|| vec![row["user_port"].clone()]);
+        let containers: Vec<Value> = ports
+            .iter()
+            .enumerate()
+            .map(|(index, port)| {
+                let mut env = Vec::new();
+                if let Some(port) = port.as_str() {
+                    env.push(json!({"name": "TPU_PROCESS_PORT", "value": port}));
+                }
+                for (name, value) in row["env_before"].as_object().into_iter().flatten() {
+                    env.push(json!({"name": name, "value": value}));
+                }
+                json!({"name": index.to_string(), "env": env, "resources": {"limits": {"google.com/tpu": "4"}}})
+            })
+            .collect();
+        let field = if row["init_container"] == true { "initContainers" } else { "containers" };
+        serde_json::from_value(json!({field: containers})).unwrap()
+    }
+
+    /// The TPU variables of the containers of a row, without admission in front.
+    fn variables(row: &Value, spec: &PodSpec) -> Result<Option<Vec<Vec<EnvVar>>>, Denial> {
+        let text =
+            |key: &str| row[key].as_str().map_or_else(|| row[key].to_string(), str::to_owned);
+        let (name, size, worker_index) =
+            (row["pod"].as_str().unwrap_or_default(), text("size"), text("worker_index"));
+        let facts = tpu::Facts {
+            pod_name: name,
+            worker_index: &worker_index,
+            subgroup_index: row["subgroup_index"].as_str().unwrap_or_default(),
+            size: &size,
+            subgroup_size: row["subgroup_size"].as_str(),
+            is_leader_marked: row["leader_tpu"] == true,
+            spec,
+        };
+        let none = |_: &str| None;
+        let pod = PodIdentity {
+            namespace: "default",
+            name,
+            subdomain: "default",
+            labels: &none,
+            annotations: &none,
+            spec,
+            is_gang: false,
+        };
+        Ok(tpu::place(&facts)?.map(|place| {
+            let variables = TpuVariables::new(&pod, &Admitted::default(), &place);
+            tpu::tpu_containers(spec)
+                .map(|container| {
+                    let mut env = own_env(container);
+                    variables.add(container, &mut env);
+                    env
+                })
+                .collect()
+        }))
+    }
+
+    fn check(row: &Value) {
+        let spec = spec_of(row);
+        let want = &row["want"];
+        let env = match variables(row, &spec) {
+            Err(_) => return assert_eq!(want, "error", "{row}"),
+            Ok(None) => return assert_eq!(want, "unchanged", "{row}"),
+            Ok(Some(env)) => env,
+        };
+        let value = |index: usize, name: &str| {
+            let var = env[index].iter().find(|var| var.name == name).unwrap();
+            Value::from(var.value.clone().unwrap())
+        };
+        assert_eq!(value(0, tpu::WORKER_HOSTNAMES), want["hosts"], "{row}");
+        assert_eq!(value(0, tpu::NAME), want["tpu_name"], "{row}");
+        if !want["addresses"].is_null() {
+            assert_eq!(value(0, tpu::PROCESS_ADDRESSES), want["addresses"], "{row}");
+        }
+        let list = |many: &str, one: &str| {
+            want[many].as_array().cloned().unwrap_or_else(|| vec![want[one].clone()])
+        };
+        for (index, id) in list("worker_ids", "worker_id").iter().enumerate() {
+            assert_eq!(value(index, tpu::WORKER_ID), id.to_string(), "{row}");
+        }
+        for (index, port) in list("ports", "port").iter().enumerate() {
+            assert_eq!(value(index, tpu::PROCESS_PORT), port.to_string(), "{row}");
+        }
+    }
+
+    #[test]
+    fn upstreams_tpu_tests_are_answered_the_same() {
+        let vectors: Value =
+            serde_yaml::from_str(include_str!("../../../tests/vectors/tpu-env.yaml")).unwrap();
+        for row in vectors["no_subgroup"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .chain(vectors["subgroup"].as_array().unwrap())
+        {
+            check(row);
+        }
+    }
+
+    #[test]
+    fn pods_ask_for_tpus_in_limits_or_requests_of_any_container() {
+        let tpu = |field: &str, count: &str| json!({"name": "a", "resources": {field: {"google.com/tpu": count}}});
+        let check = |spec: Value, expected: bool| {
+            let spec: PodSpec = serde_json::from_value(spec).unwrap();
+            assert_eq!(tpu::requests_tpus(&spec), expected);
+        };
+        check(json!({"containers": [tpu("limits", "4")]}), true);
+        check(json!({"containers": [{"name": "b"}, tpu("requests", "1")]}), true);
+        check(json!({"containers": [{"name": "b"}], "initContainers": [tpu("limits", "1")]}), true);
+        check(json!({"containers": [tpu("limits", "0")]}), false);
+        check(json!({"containers": [{"name": "b"}]}), false);
+    }
 }

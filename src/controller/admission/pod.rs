@@ -57,3 +57,382 @@ fn set_env(containers: &mut [Container], env: Vec<Vec<EnvVar>>) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    const PREFIX: &str = "leaderworkerset.sigs.k8s.io/";
+
+    fn pod_of(object: &Value) -> Pod {
+        serde_json::from_value(object.clone()).unwrap()
+    }
+
+    /// Admits a pod twice, as the second time must change nothing.
+    fn admitted(object: &Value) -> Result<Value, Denial> {
+        let mut pod = pod_of(object);
+        apply_to_pod(&mut pod, false)?;
+        let once = pod.clone();
+        apply_to_pod(&mut pod, false)?;
+        assert_eq!(pod, once, "a second time");
+        Ok(serde_json::to_value(pod).unwrap())
+    }
+
+    fn env_of(container: &Value) -> Vec<(&str, &str)> {
+        let vars = container["env"].as_array().into_iter().flatten();
+        vars.map(|var| (var["name"].as_str().unwrap(), var["value"].as_str().unwrap())).collect()
+    }
+
+    fn value_of<'a>(container: &'a Value, name: &str) -> Option<&'a str> {
+        env_of(container).into_iter().find(|(key, _)| *key == name).map(|(_, value)| value)
+    }
+
+    #[test]
+    fn recorded_pods_are_admitted_the_same() {
+        // Recorded with Kubernetes 1.36.3 and LWS 060ab4d.
+        let cases: Value =
+            serde_json::from_str(include_str!("../../../tests/vectors/golden-pods.json")).unwrap();
+        for case in cases.as_array().unwrap() {
+            let about = format!("{} {}", case["case"], case["pod"]["metadata"]["name"]);
+            let (pod, want) = (admitted(&case["pod"]).unwrap(), &case["want"]);
+            assert_eq!(pod["metadata"]["labels"], want["labels"], "{about}");
+            assert_eq!(pod["spec"]["subdomain"], want["subdomain"], "{about}");
+            assert_eq!(pod["spec"]["affinity"], want["affinity"], "{about}");
+            for field in ["containers", "initContainers"] {
+                let containers = pod["spec"][field].as_array().into_iter().flatten();
+                let env: Vec<Value> = containers
+                    .map(|container| json!([container["name"], env_of(container)]))
+                    .collect();
+                let wanted = want[field].as_array().cloned().unwrap_or_default();
+                assert_eq!(env, wanted, "{about} {field}");
+            }
+        }
+    }
+
+    /// The pod of a row of the vectors, whose keys have no prefix.
+    fn pod_of_row(row: &Value) -> Value {
+        let prefixed = |fields: &Value| -> Value {
+            let fields = fields.as_object().into_iter().flatten();
+            let full = |key: &String| {
+                if key == "random-label" { key.clone() } else { format!("{PREFIX}{key}") }
+            };
+            fields.map(|(key, value)| (full(key), value.clone())).collect()
+        };
+        let about = row["spec"].as_str().unwrap_or_default();
+        let tpu = json!({"name": "tpu", "resources": {"limits": {"google.com/tpu": "4"}}});
+        let own_env = json!([{"name": "OWN", "value": "1"}]);
+        let mut spec = json!({"containers": [{"name": "plain"}], "subdomain": "default"});
+        if about.starts_with("tpu") {
+            spec["containers"] = json!([tpu]);
+        }
+        if about.contains("a container without TPU") {
+            spec["containers"] = json!([tpu, {"name": "plain"}]);
+        }
+        let terms = |topology_key: &str| json!({"requiredDuringSchedulingIgnoredDuringExecution": [{"topologyKey": topology_key}]});
+        if about.contains("already there") {
+            spec["affinity"] = json!({"podAffinity": terms("topologyKey"), "podAntiAffinity": terms("topologyKey")});
+        }
+        if about.contains("other affinity terms") {
+            spec["affinity"] =
+                json!({"podAffinity": terms("topology"), "podAntiAffinity": terms("topology")});
+        }
+        if about.contains("subdomain test-sample") {
+            spec = json!({"subdomain": "test-sample", "containers": [{"name": "a", "env": own_env}],
+                "initContainers": [{"name": "b", "env": own_env}]});
+        }
+        json!({"metadata": {"name": row["pod"], "namespace": "ns", "labels": prefixed(&row["labels"]),
+            "annotations": prefixed(&row["annotations"])}, "spec": spec})
+    }
+
+    /// Counts the terms with the label in affinity and anti-affinity, which must be as many.
+    fn exclusive_terms(pod: &Value, label: &str) -> usize {
+        let count = |kind: &str| {
+            let terms =
+                pod["spec"]["affinity"][kind]["requiredDuringSchedulingIgnoredDuringExecution"]
+                    .as_array();
+            let key = json!(format!("{PREFIX}{label}"));
+            terms
+                .into_iter()
+                .flatten()
+                .filter(|term| term["labelSelector"]["matchExpressions"][0]["key"] == key)
+                .count()
+        };
+        assert_eq!(count("podAffinity"), count("podAntiAffinity"));
+        count("podAffinity")
+    }
+
+    fn check_wanted(row: &Value, pod: &Value) {
+        let first = &pod["spec"]["containers"][0];
+        for (field, want) in row["want"].as_object().unwrap() {
+            match field.as_str() {
+                "labels" => {
+                    let labels = pod["metadata"]["labels"].as_object().unwrap();
+                    assert_eq!(labels.len(), want.as_object().unwrap().len(), "{row}: {labels:?}");
+                    for (key, value) in want.as_object().unwrap() {
+                        let label =
+                            labels.get(&format!("{PREFIX}{key}")).or(labels.get(key)).unwrap();
+                        let is_hash = value == "H" && label.as_str().unwrap().len() == 40;
+                        assert!(label == value || is_hash, "{row}: {key} is {label}");
+                    }
+                }
+                "tpu_env" => assert_eq!(value_of(first, "TPU_WORKER_HOSTNAMES"), None, "{row}"),
+                "hosts" => {
+                    assert_eq!(value_of(first, "TPU_WORKER_HOSTNAMES"), want.as_str(), "{row}");
+                    let id: usize = value_of(first, "TPU_WORKER_ID").unwrap().parse().unwrap();
+                    let host = want.as_str().unwrap().split(',').nth(id).unwrap();
+                    assert!(
+                        host.starts_with(&format!("{}.", row["pod"].as_str().unwrap())),
+                        "{row}: {id}"
+                    );
+                    assert_eq!(value_of(first, "TPU_PROCESS_PORT"), Some("8476"), "{row}");
+                    assert_eq!(
+                        value_of(&pod["spec"]["containers"][1], "TPU_WORKER_HOSTNAMES"),
+                        None,
+                        "{row}"
+                    );
+                }
+                "env" => {
+                    let init = pod["spec"]["initContainers"].as_array();
+                    for container in init.into_iter().flatten().chain([first]) {
+                        for (name, value) in want.as_object().unwrap() {
+                            let value = value.as_str().unwrap().replace("<namespace>", "ns");
+                            assert_eq!(value_of(container, name), Some(value.as_str()), "{row}");
+                        }
+                        assert_eq!(env_of(container)[0].0, "LWS_LEADER_ADDRESS", "{row}");
+                    }
+                }
+                "exclusive_group_terms" => {
+                    let is_users = row["spec"].as_str().unwrap().contains("already there");
+                    let wanted = usize::from(want == true && !is_users);
+                    assert_eq!(exclusive_terms(pod, "group-key"), wanted, "{row}");
+                }
+                "exclusive_subgroup_terms" => {
+                    assert_eq!(exclusive_terms(pod, "subgroup-key"), 1, "{row}")
+                }
+                "term_count" | "other_terms_kept" => {
+                    let terms = &pod["spec"]["affinity"]["podAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"];
+                    assert_eq!(
+                        terms[0]["labelSelector"],
+                        Value::Null,
+                        "{row}: the user's come first"
+                    );
+                }
+                "first_env" | "all_containers" | "create_ok" => {} // Checked with `env`, or by getting here.
+                other => panic!("{row}: {other}"),
+            }
+        }
+    }
+
+    #[test]
+    fn upstreams_pod_tests_are_answered_the_same() {
+        let vectors: Value =
+            serde_yaml::from_str(include_str!("../../../tests/vectors/pod-webhook.yaml")).unwrap();
+        for row in vectors["admission"].as_array().unwrap() {
+            let object = pod_of_row(row);
+            if row["scheduler_provider"] == "volcano" {
+                let mut pod = pod_of(&object);
+                apply_to_pod(&mut pod, true).unwrap();
+                assert_eq!(pod.metadata.annotations.unwrap()[GROUP_NAME], "test-0-1");
+                continue;
+            }
+            check_wanted(row, &admitted(&object).unwrap());
+        }
+    }
+
+    #[test]
+    fn pods_are_denied_in_upstreams_words() {
+        let check = |name: &str, labels: Value, annotations: Value, text: &str| {
+            let spec = json!({"containers": [{"name": "a", "resources": {"requests": {"google.com/tpu": 1}}}]});
+            let row = json!({"pod": name, "labels": labels, "annotations": annotations});
+            let mut object = pod_of_row(&row);
+            object["spec"] = spec;
+            assert_eq!(admitted(&object).unwrap_err().0, text);
+        };
+        let leader = json!({"name": "s", "worker-index": "0"});
+        let worker = json!({"name": "s", "group-index": "0"});
+        check(
+            "s-0",
+            leader.clone(),
+            json!({}),
+            "size annotation is unexpectedly missing for pod s-0",
+        );
+        check(
+            "s-0",
+            leader.clone(),
+            json!({"size": "x"}),
+            "strconv.Atoi: parsing \"x\": invalid syntax",
+        );
+        check(
+            "s-0",
+            leader.clone(),
+            json!({"size": "99999999999999999999"}),
+            "strconv.Atoi: parsing \"99999999999999999999\": value out of range",
+        );
+        check("copy", leader.clone(), json!({"size": "2"}), "parsing pod ordinal for pod copy");
+        check("copy", worker.clone(), json!({"size": "2"}), "parsing pod ordinal for pod copy");
+        check(
+            "s-0-1",
+            worker.clone(),
+            json!({"size": "2", "subgroup-size": "y"}),
+            "strconv.Atoi: parsing \"y\": invalid syntax",
+        );
+        check(
+            "s-0-1",
+            worker.clone(),
+            json!({"size": "2", "subgroup-size": "0"}),
+            "panic: runtime error: integer divide by zero [recovered]",
+        );
+        check(
+            "s-0",
+            leader.clone(),
+            json!({"size": "3", "subgroup-size": "2", "subgroup-policy-type": "LeaderExcluded"}),
+            "strconv.Atoi: parsing \"\": invalid syntax",
+        );
+        check(
+            "s-0",
+            leader,
+            json!({"size": "9999999"}),
+            "pod s-0 would have more than 100000 TPU hosts",
+        );
+        let no_group = json!({"name": "s"});
+        let text = "Failure constructing environment variables, no group index label found for pod ns/s-0-1";
+        check("s-0-1", no_group, json!({"size": "2"}), text);
+        let extremes = json!({"size": "-9223372036854775808", "subgroup-size": "-1"});
+        check("s-0-1", json!({"name": "s"}), extremes, text);
+    }
+
+    #[test]
+    fn an_example_with_subgroups_and_exclusive_topology_holds() {
+        let annotations = json!({"size": "5", "exclusive-topology": "example.com/rack", "subgroup-exclusive-topology": "example.com/nvl",
+            "subgroup-size": "2", "subgroup-policy-type": "LeaderWorker", "subdomainPolicy": "UniquePerReplica", "leader-name": "moe-0"});
+        let pod = |name: &str, labels: Value| {
+            let mut object =
+                pod_of_row(&json!({"pod": name, "labels": labels, "annotations": annotations}));
+            object["metadata"]["namespace"] = json!("train");
+            admitted(&object).unwrap()
+        };
+        let leader = pod("moe-0", json!({"name": "moe", "worker-index": "0"}));
+        let group = "f2d5e4509aaaf563b866bb9a7e9e25a47051f48f";
+        let subgroups = [
+            "f6d57eaa442d12f7b12d804e14a2dfe38ebda24d",
+            "63645ae1673c07e478b764cb2aaee0cb030df36e",
+        ];
+        assert_eq!(leader["metadata"]["labels"][format!("{PREFIX}group-key")], group);
+        assert_eq!(leader["spec"]["subdomain"], "moe-0");
+        assert_eq!(
+            value_of(&leader["spec"]["containers"][0], "LWS_LEADER_ADDRESS"),
+            Some("moe-0.moe-0.train")
+        );
+        let term = |key: &str, value: &str, topology_key: &str, is_near: bool| {
+            let key = format!("{PREFIX}{key}");
+            let mut expressions = vec![json!({"key": key, "operator": "In", "values": [value]})];
+            if !is_near {
+                expressions = vec![
+                    json!({"key": key, "operator": "Exists"}),
+                    json!({"key": key, "operator": "NotIn", "values": [value]}),
+                ];
+            }
+            json!({"labelSelector": {"matchExpressions": expressions}, "topologyKey": topology_key})
+        };
+        let terms = |is_near: bool| {
+            json!({"requiredDuringSchedulingIgnoredDuringExecution": [
+                term("group-key", group, "example.com/rack", is_near), term("subgroup-key", subgroups[0], "example.com/nvl", is_near)]})
+        };
+        assert_eq!(
+            leader["spec"]["affinity"],
+            json!({"podAffinity": terms(true), "podAntiAffinity": terms(false)})
+        );
+        for (worker, subgroup) in [(1, 0), (2, 0), (3, 1), (4, 1)] {
+            let pod = pod(
+                &format!("moe-0-{worker}"),
+                json!({"name": "moe", "group-index": "0", "group-key": group}),
+            );
+            assert_eq!(
+                pod["metadata"]["labels"][format!("{PREFIX}subgroup-index")],
+                subgroup.to_string()
+            );
+            let terms = &pod["spec"]["affinity"]["podAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"];
+            assert_eq!(
+                *terms,
+                json!([term("subgroup-key", subgroups[subgroup], "example.com/nvl", true)])
+            );
+        }
+    }
+
+    #[test]
+    fn equal_group_and_subgroup_topologies_give_the_leader_one_pair_of_terms() {
+        let annotations = json!({"size": "4", "exclusive-topology": "t", "subgroup-exclusive-topology": "t", "subgroup-size": "2"});
+        let row = json!({"pod": "s-0", "labels": {"name": "s", "worker-index": "0"}, "annotations": annotations});
+        let pod = admitted(&pod_of_row(&row)).unwrap();
+        assert_eq!(
+            (exclusive_terms(&pod, "group-key"), exclusive_terms(&pod, "subgroup-key")),
+            (1, 0)
+        );
+    }
+
+    #[test]
+    fn of_duplicated_variables_the_first_stays_and_ours_win() {
+        let mut object = pod_of_row(
+            &json!({"pod": "s-0", "labels": {"name": "s", "worker-index": "0"}, "annotations": {"size": "1"}}),
+        );
+        object["spec"]["containers"][0]["env"] = json!([{"name": "A", "value": "1"}, {"name": "LWS_GROUP_SIZE", "value": "9"}, {"name": "A", "value": "2"}]);
+        let pod = admitted(&object).unwrap();
+        let expected = vec![
+            ("LWS_LEADER_ADDRESS", "s-0.default.ns"),
+            ("LWS_GROUP_SIZE", "1"),
+            ("LWS_WORKER_INDEX", "0"),
+            ("A", "1"),
+        ];
+        assert_eq!(env_of(&pod["spec"]["containers"][0]), expected);
+    }
+
+    #[test]
+    fn an_example_with_two_tpu_containers_holds() {
+        let tpus = json!({"limits": {"google.com/tpu": "2"}, "requests": {"google.com/tpu": "2"}});
+        let spec = json!({"subdomain": "jax", "containers": [
+            {"name": "a", "resources": tpus},
+            {"name": "b", "resources": tpus, "env": [{"name": "TPU_PROCESS_PORT", "value": "9000"}]},
+            {"name": "log"}]});
+        let hosts = "jax-0.jax,jax-0.jax,jax-0-1.jax,jax-0-1.jax,jax-0-2.jax,jax-0-2.jax";
+        let addresses = "jax-0.jax:8476,jax-0.jax:9000,jax-0-1.jax:8476,jax-0-1.jax:9000,jax-0-2.jax:8476,jax-0-2.jax:9000";
+        for index in 0..3 {
+            let (name, labels) = match index {
+                0 => ("jax-0".to_owned(), json!({"name": "jax", "worker-index": "0"})),
+                _ => (format!("jax-0-{index}"), json!({"name": "jax", "group-index": "0"})),
+            };
+            let mark = if index == 0 { "" } else { "true" };
+            let mut object = pod_of_row(
+                &json!({"pod": name, "labels": labels, "annotations": {"size": "3", "leader-requests-tpus": mark}}),
+            );
+            object["metadata"]["namespace"] = json!("ml");
+            object["spec"] = spec.clone();
+            let pod = admitted(&object).unwrap();
+            let (own, first, second) =
+                (index.to_string(), (2 * index).to_string(), (2 * index + 1).to_string());
+            let head = [
+                ("LWS_LEADER_ADDRESS", "jax-0.jax.ml"),
+                ("LWS_GROUP_SIZE", "3"),
+                ("LWS_WORKER_INDEX", own.as_str()),
+            ];
+            let tail = |id| {
+                [
+                    ("TPU_WORKER_HOSTNAMES", hosts),
+                    ("TPU_WORKER_ID", id),
+                    ("TPU_NAME", "jax-0"),
+                    ("TPU_PROCESS_ADDRESSES", addresses),
+                ]
+            };
+            let containers = &pod["spec"]["containers"];
+            assert_eq!(
+                env_of(&containers[0]),
+                [&head[..], &tail(first.as_str()), &[("TPU_PROCESS_PORT", "8476")]].concat()
+            );
+            assert_eq!(
+                env_of(&containers[1]),
+                [&head[..], &[("TPU_PROCESS_PORT", "9000")], &tail(second.as_str())].concat()
+            );
+            assert_eq!(env_of(&containers[2]), head);
+        }
+    }
+}

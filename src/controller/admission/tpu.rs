@@ -103,7 +103,10 @@ pub(super) fn place<'a>(facts: &Facts<'a>) -> Result<Option<Place<'a>>, Denial> 
         None => place_in_group(facts, 1 + containers.count())?,
     };
     if place.workers.end().saturating_sub(*place.workers.start()) >= HOSTS_MAX {
-        return Err(Denial(format!("pod {} would have more than {HOSTS_MAX} TPU hosts", facts.pod_name)));
+        return Err(Denial(format!(
+            "pod {} would have more than {HOSTS_MAX} TPU hosts",
+            facts.pod_name
+        )));
     }
     Ok(Some(place))
 }
