@@ -1,0 +1,115 @@
+//! `NodeAffinity` (kube-scheduler 1.36): node selector, required and preferred node affinity.
+//!
+//! # Differs from the real thing
+//! Terms that name nodes do not narrow the list of nodes: other nodes are looked at, and rejected, one by one. Placements are
+//! the same; where there are 100 nodes and more, the number that is looked at differs.
+
+use super::super::cluster::{NO_DOMAIN, NodeIndex};
+use super::super::framework::{
+    Cycle, Filter, Plugin, PreFilter, PreScore, Reasons, Score, Verdict, normalize_by_max,
+};
+use super::super::labels::Labelled;
+use super::super::pod::NodeTerm;
+
+/// Filter and score by what the class says.
+#[derive(Debug, Default)]
+pub(in super::super) struct NodeAffinity;
+
+/// Filter by node labels that a single pod needs beside its class.
+#[derive(Debug, Default)]
+pub(in super::super) struct OwnNodeSelector;
+
+impl Filter for NodeAffinity {
+    fn plugin(&self) -> Plugin {
+        Plugin::NodeAffinity
+    }
+
+    fn is_static(&self) -> bool {
+        true
+    }
+
+    fn pre_filter(&mut self, cycle: &Cycle<'_>) -> PreFilter {
+        if has_wishes(cycle) { PreFilter::Run } else { PreFilter::Skip }
+    }
+
+    fn filter(&self, cycle: &Cycle<'_>, node: NodeIndex) -> Verdict {
+        if class_matches(cycle, node) {
+            Verdict::Fits
+        } else {
+            Verdict::Hopeless(Reasons::NODE_AFFINITY)
+        }
+    }
+}
+
+impl Filter for OwnNodeSelector {
+    fn plugin(&self) -> Plugin {
+        Plugin::NodeAffinity
+    }
+
+    fn pre_filter(&mut self, cycle: &Cycle<'_>) -> PreFilter {
+        if cycle.incoming.domains.is_empty() { PreFilter::Skip } else { PreFilter::Run }
+    }
+
+    fn filter(&self, cycle: &Cycle<'_>, node: NodeIndex) -> Verdict {
+        if own_matches(cycle, node) {
+            Verdict::Fits
+        } else {
+            Verdict::Hopeless(Reasons::NODE_AFFINITY)
+        }
+    }
+}
+
+fn has_wishes(cycle: &Cycle<'_>) -> bool {
+    !cycle.pod.class.node_selector.is_empty() || cycle.pod.class.node_terms.is_some()
+}
+
+/// Returns whether a node meets node selector and required affinity, of class and pod.
+pub(in super::super) fn matches(cycle: &Cycle<'_>, node: NodeIndex) -> bool {
+    own_matches(cycle, node) && (!has_wishes(cycle) || class_matches(cycle, node))
+}
+
+fn own_matches(cycle: &Cycle<'_>, node: NodeIndex) -> bool {
+    let mut domains = cycle.incoming.domains.iter();
+    domains.all(|&(topology, domain)| {
+        domain != NO_DOMAIN && cycle.cluster.domain(topology, node) == domain
+    })
+}
+
+fn class_matches(cycle: &Cycle<'_>, node: NodeIndex) -> bool {
+    let labels = cycle.cluster.nodes.labels(node);
+    let class = &cycle.pod.class;
+    class.node_selector.iter().all(|&(key, value)| labels.value(key) == Some(value))
+        && class
+            .node_terms
+            .as_ref()
+            .is_none_or(|terms| terms.iter().any(|term| term_matches(cycle, term, node)))
+}
+
+fn term_matches(cycle: &Cycle<'_>, term: &NodeTerm, node: NodeIndex) -> bool {
+    let (nodes, symbols) = (&cycle.cluster.nodes, &cycle.cluster.symbols);
+    let labels = nodes.labels(node);
+    term.labels.iter().all(|requirement| requirement.matches(labels, symbols))
+        && term.names.iter().all(|requirement| requirement.holds(Some(nodes.name(node)), symbols))
+}
+
+impl Score for NodeAffinity {
+    fn plugin(&self) -> Plugin {
+        Plugin::NodeAffinity
+    }
+
+    fn pre_score(&mut self, cycle: &Cycle<'_>, _feasible: &[NodeIndex]) -> PreScore {
+        if cycle.pod.class.preferred_nodes.is_empty() { PreScore::Skip } else { PreScore::Run }
+    }
+
+    fn score(&self, cycle: &Cycle<'_>, node: NodeIndex) -> i64 {
+        let preferred = cycle.pod.class.preferred_nodes.iter();
+        preferred
+            .filter(|(_, term)| term_matches(cycle, term, node))
+            .map(|(weight, _)| weight)
+            .sum()
+    }
+
+    fn normalize(&self, scores: &mut [i64]) {
+        normalize_by_max(scores, false);
+    }
+}
