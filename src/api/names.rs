@@ -58,7 +58,8 @@ pub fn percent(text: &str) -> Option<u64> {
 /// `subgroup_size` must not be 0.
 pub fn subgroup_index(size: i64, subgroup_size: i64, worker: i64) -> i64 {
     // Go's integers wrap around.
-    let is_leader_extra = size.wrapping_sub(1).wrapping_rem(subgroup_size) == 0 && size.wrapping_rem(subgroup_size) != 0;
+    let is_leader_extra = size.wrapping_sub(1).wrapping_rem(subgroup_size) == 0
+        && size.wrapping_rem(subgroup_size) != 0;
     if is_leader_extra {
         worker.wrapping_sub(1).wrapping_div(subgroup_size)
     } else {

@@ -4,9 +4,9 @@
 //! time comes in as a parameter. A plan that was carried out leads to a plan without writes (save the idempotent
 //! apply of the leader StatefulSet, which upstream sends in every pass).
 
+pub mod admission;
 mod group;
 mod lws;
-pub mod admission;
 mod objects;
 mod observed;
 mod plan;
@@ -17,9 +17,9 @@ mod spec;
 mod status;
 
 #[cfg(test)]
-mod model;
-#[cfg(test)]
 mod invariants;
+#[cfg(test)]
+mod model;
 #[cfg(test)]
 mod suite;
 #[cfg(test)]

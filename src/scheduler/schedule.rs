@@ -10,6 +10,7 @@ use super::framework::{Cycle, Filter, Plugin, PreFilter, PreScore, Score, Verdic
 use super::incoming::Incoming;
 use super::pod::{ClassId, PodView};
 use super::registry::Profile;
+use crate::engine::Stream;
 use rustc_hash::FxHashMap;
 
 /// Classes whose static verdicts are kept. An assumption: a run has fewer templates at one time.
@@ -23,8 +24,8 @@ const PERCENTAGE_MIN: usize = 5;
 pub enum Tie<'a> {
     /// The first that was found.
     First,
-    /// Any, by a draw of a number below the argument.
-    Random(&'a mut dyn FnMut(usize) -> usize),
+    /// Any, by a draw from a stream.
+    Random(&'a mut Stream),
 }
 
 /// How a version of kube-scheduler chooses among nodes with the same score.
@@ -297,7 +298,7 @@ fn choose(scratch: &mut Scratch, tie: Tie<'_>, evaluated: usize) -> Decision {
     scratch.best.extend(scored.filter(|(_, total)| **total == score).map(|(node, _)| *node));
     let ties = scratch.best.len();
     let at = match tie {
-        Tie::Random(draw) if ties > 1 => draw(ties),
+        Tie::Random(stream) if ties > 1 => stream.index(ties),
         Tie::First | Tie::Random(_) => 0,
     };
     Decision::Placed {
