@@ -4,5 +4,7 @@
 //! the node life cycle, the kubelet and the scheduler loop. Never holds an LWS rule or a scheduling rule: it asks
 //! `controller` and `scheduler`.
 
+mod kubelet;
 pub mod setup;
+mod start;
 pub mod statefulset;
