@@ -437,3 +437,48 @@ pub struct ClientLimit {
     /// Burst.
     pub burst: u32,
 }
+
+impl Default for Params {
+    /// Returns the real components' defaults; where no source is named the number is an assumption.
+    fn default() -> Self {
+        let ms = |min: f64, max: f64| Distribution::Uniform { min: min / 1000.0, max: max / 1000.0 };
+        Self {
+            // Writes of 5–15 ms, passes and bindings of 5–20 ms: assumptions within what clusters show.
+            api_write: ms(5.0, 15.0),
+            // Median 20 ms and 99th percentile 200 ms, so sigma = ln 10 / 2.326: an assumption for an API server at ease.
+            watch_delay: Distribution::LogNormal { median: 0.020, sigma: 0.99 },
+            lws_client: ClientLimit { qps: 500.0, burst: 500 },
+            controller_client: ClientLimit { qps: 20.0, burst: 30 },
+            scheduler_client: ClientLimit { qps: 50.0, burst: 100 },
+            statefulset_workers: 5,
+            gc_workers: 20,
+            reconcile: ms(5.0, 20.0),
+            statefulset_sync: ms(5.0, 20.0),
+            // A fit to the thresholds of scheduler_perf: 0.25 ms, and 2 µs for each node that was filtered.
+            schedule_base: Span::from_micros(250),
+            schedule_per_node: Span::from_micros(2),
+            schedule_backoff: (Span::from_secs(1), Span::from_secs(10)),
+            bind: ms(5.0, 20.0),
+            // Sandbox and CNI take 0.5–3 s; sigma puts 3 s at the 98th percentile.
+            sandbox: Distribution::LogNormal { median: 1.0, sigma: 0.5 },
+            probe_period: Span::from_secs(10),
+            serialize_image_pulls: true,
+            // Caps of storage classes: assumptions.
+            registry_bytes_per_s: 5_000_000_000,
+            object_store_bytes_per_s: 100_000_000_000,
+            nfs_bytes_per_s: 10_000_000_000,
+            // One 200 Gbit/s port for storage: an assumption.
+            nic_bytes_per_s: 25_000_000_000,
+            // fastsafetensors reads 26.4 GB/s from a node's NVMe disks (its README).
+            disk_bytes_per_s: 26_000_000_000,
+            node_monitor_grace: Span::from_secs(50),
+            node_monitor_period: Span::from_secs(5),
+            eviction_toleration: Span::from_secs(300),
+            restart_backoff: (Span::from_secs(10), Span::from_secs(300)),
+            // A look into the graph and one request: an assumption.
+            gc_delay: ms(5.0, 20.0),
+            kubelet: KubeletParams::default(),
+            node_life: NodeLifeParams::default(),
+        }
+    }
+}
