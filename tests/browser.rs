@@ -1,7 +1,9 @@
 //! The page in a real browser: opened from disk, without console errors, and what its controls do.
 //!
-//! Speaks the WebDriver protocol (W3C Recommendation) to `chromedriver` over loopback. Without it the tests say "skipped";
+//! Speaks the `WebDriver` protocol (W3C Recommendation) to `chromedriver` over loopback. Without it the tests say "skipped";
 //! in CI that is a failure.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![expect(clippy::print_stdout, reason = "a skipped test says so")]
 
 use serde_json::{Value, json};
 use std::io::{BufRead, BufReader, Read, Write};
@@ -65,7 +67,7 @@ impl Browser {
                 "goog:chromeOptions": {"args": arguments},
             }}}),
         );
-        browser.session = created["sessionId"].as_str().unwrap().to_owned();
+        created["sessionId"].as_str().unwrap().clone_into(&mut browser.session);
         Some(browser)
     }
 

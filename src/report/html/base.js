@@ -2,6 +2,8 @@
 const data = JSON.parse(document.getElementById('data').textContent);
 const PHASES = ['waiting', 'scheduling', 'pulling', 'loading', 'ready', 'broken', 'terminating', 'gone'];
 const READY = 4, BROKEN = 5, ENDING = 6, GONE = 7;
+/** Held by something whose phases are not known here. */
+const HELD = -1;
 /** How tall a phase's bar is: the nearer to serving, the taller. */
 const HEIGHT = [.14, .32, .5, .72, 1, 1, .5, 0];
 /** How strong its colour is; where rows are too low for heights, this alone tells phases apart. */
@@ -25,9 +27,12 @@ function make(tag, attributes = {}, ...content) {
   return element;
 }
 
+/** Colours of the theme in force, as far as they were asked for; emptied when it changes. */
+const palette = new Map();
 /** A colour of the theme, by the name of its custom property. */
 function color(name) {
-  return getComputedStyle(document.documentElement).getPropertyValue('--' + name).trim();
+  if (!palette.has(name)) palette.set(name, getComputedStyle(document.documentElement).getPropertyValue('--' + name).trim());
+  return palette.get(name);
 }
 const hue = number => color('hue' + number % HUES);
 
@@ -79,7 +84,8 @@ const UNITS = [['s', 1000, [.2, .5, 1, 2, 5, 10, 20, 30]], ['min', 60000, [1, 2,
 const BEYOND = 1.015;
 
 /** Ticks of a time axis: instants and labels. */
-function ticks(end, most) {
+function ticks(end, room) {
+  const most = Math.min(room, 9);
   let [unit, ms, steps] = UNITS[3], step = steps[steps.length - 1];
   find: for (const [name, size, choices] of UNITS) {
     for (const choice of choices) {
@@ -168,6 +174,13 @@ function cut(context, text, width) {
 /** Fills the bar of a phase in a box; `low` boxes tell phases apart by strength alone. */
 function phaseBar(context, phase, revision, x, y, width, height, low) {
   if (phase === GONE) return;
+  if (phase === HELD) {
+    context.globalAlpha = .55;
+    context.fillStyle = color('muted');
+    context.fillRect(x, y, width, height);
+    context.globalAlpha = 1;
+    return;
+  }
   const strength = (low ? STRENGTH_LOW : STRENGTH)[phase];
   const tall = low ? height : Math.max(2, Math.round(height * HEIGHT[phase]));
   context.globalAlpha = strength;

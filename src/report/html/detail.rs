@@ -232,6 +232,74 @@ fn counts(replay: &Replay, places: &[usize], nodes: usize) -> Occupancy {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::backend::record::{PodChange, Record, What};
+    use crate::engine::Time;
+
+    /// Returns a run of groups of one pod with two accelerators each, on ten nodes in turn; pod `i` is bound at second `i`,
+    /// and the first is gone after 30 s.
+    fn replay(groups: u32) -> (Replay, Vec<NodeSummary>) {
+        let second = |s: u32, what| Ok(Record { at: Time(u64::from(s) * 1_000_000_000), what });
+        let pod =
+            |i: u32, change| What::Pod { pod: format!("d/s-{i}").into(), incarnation: 1, change };
+        let mut records = Vec::new();
+        for i in 0..groups {
+            let group: Arc<str> = format!("d/s-{i}").into();
+            records.push(second(
+                i,
+                What::Group {
+                    group: group.clone(),
+                    set: "d/s".into(),
+                    index: i,
+                    revision: "a".into(),
+                    phase: GroupPhase::Ready,
+                },
+            ));
+            let revision = "a".into();
+            records
+                .push(second(i, pod(i, PodChange::Created { group, revision, accelerators: 2 })));
+            records.push(second(i, pod(i, PodChange::Bound(format!("n{}", i % 10).into()))));
+        }
+        records.push(second(groups + 30, pod(0, PodChange::Gone)));
+        let nodes = (0..groups.min(10)).map(|i| NodeSummary {
+            name: format!("n{i}"),
+            path: Vec::new(),
+            accelerators: 8,
+        });
+        (Replay::read(records.into_iter(), 0).unwrap(), nodes.collect())
+    }
+
+    #[test]
+    fn a_run_that_is_too_large_loses_groups_and_then_who_holds_what() {
+        let (replay, nodes) = replay(600);
+        let mut budget = usize::MAX;
+        let mut steps = Vec::new();
+        while let Some((detail, size)) = fitting(&replay, &nodes, budget) {
+            steps.push((detail.groups.len(), matches!(detail.occupancy, Occupancy::Holdings(_))));
+            budget = size - 1;
+        }
+        assert_eq!(steps, [(600, true), (200, true), (200, false)]);
+    }
+
+    #[test]
+    fn counts_follow_bindings_and_ends() {
+        let (replay, nodes) = replay(3);
+        let Occupancy::Counts { slice_ms, used } = detail(&replay, &nodes, 9, false).occupancy
+        else {
+            panic!("counts were asked for");
+        };
+        assert_eq!(slice_ms, 551);
+        let at = |ms: u64| used[usize::try_from(ms / slice_ms).unwrap()].as_str();
+        assert_eq!([at(0), at(1_700), at(20_000), at(33_060)], ["200", "220", "222", "022"]);
+    }
+
+    #[test]
+    fn holdings_name_groups_and_workers_by_number() {
+        let (replay, nodes) = replay(2);
+        let detail = serde_json::to_value(detail(&replay, &nodes, 9, true)).unwrap();
+        let expected = serde_json::json!([[0, 0, 32_000, 2, 0, 0], [1, 1_000, -1, 2, 1, 0]]);
+        assert_eq!(detail["occupancy"]["holdings"], expected);
+        assert_eq!(detail["groups"][1], serde_json::json!(["d/s-1", 0, 1, [1_000, 4, 0]]));
+    }
 
     #[test]
     fn pods_are_known_by_their_worker_index() {

@@ -26,21 +26,23 @@ const map = (() => {
       return { kind: 'card', w: across * step + 11, h: Math.ceil(cells / across) * step + 27, gap: wide ? 8 : 5, pad, head: 18, cell, step, across };
     }
     if (count <= 700) return { kind: 'cells', w: across * 6 + 3, h: Math.ceil(cells / across) * 6 + 3, gap: 3, pad: 5, head: 15, cell: 5, step: 6, across };
-    const dot = canvas.clientWidth < 500 ? 5 : count > 1500 ? 7 : 9;
-    return { kind: 'dot', w: dot, h: dot, gap: 2, pad: 3, head: 13, cell: dot, step: dot, across: 1 };
+    const narrow = canvas.clientWidth < 500, dot = narrow ? 5 : count > 1500 ? 7 : 9;
+    return { kind: 'dot', w: dot, h: dot, gap: narrow ? 1 : 2, pad: 3, head: 13, cell: dot, step: dot, across: 1, narrow };
   }
 
   /** Puts nodes into boxes of their domains, boxes beside each other while there is room. */
   function layout(width) {
     const all = nodes(), size = scale(all.names.length, Math.max(...all.accelerators, 1));
     const root = { label: '', children: new Map(), nodes: [] };
+    // Where there is little room, the narrowest domains of many nodes get no box.
+    const boxed = size.narrow ? Math.max(1, all.levels.length - 1) : all.levels.length;
     all.paths.forEach((path, n) => {
       let at = root;
-      path.forEach((domain, level) => {
+      path.slice(0, boxed).forEach((domain, level) => {
         if (domain === '') return;
         const word = levelName(all.levels[level]);
         // A narrow box has room for the name alone.
-        const alone = domain.startsWith(word) || domain.includes(' ') || (size.kind === 'dot' && level === all.levels.length - 1);
+        const alone = domain.startsWith(word) || domain.includes(' ') || (size.kind === 'dot' && !size.narrow && level === all.levels.length - 1);
         if (!at.children.has(domain)) at.children.set(domain, { label: alone ? domain : word + ' ' + domain, children: new Map(), nodes: [] });
         at = at.children.get(domain);
       });
@@ -55,7 +57,7 @@ const map = (() => {
         draw(cx, cy);
         cx += w + size.gap; tall = Math.max(tall, h); wide = Math.max(wide, cx - size.gap - x + pad);
       };
-      const lone = depth === 0 || domain.nodes.length <= 4;
+      const lone = depth === 0 || size.narrow || domain.nodes.length <= 4;
       const across = lone ? Infinity : Math.max(2, Math.ceil(Math.sqrt(domain.nodes.length * (size.kind === 'dot' ? 1 : 1.8) * size.h / size.w)));
       domain.nodes.forEach((n, i) => {
         if (i > 0 && i % across === 0) { cx = x + pad; cy += tall + size.gap; tall = 0; }
@@ -116,7 +118,7 @@ const map = (() => {
   }
 
   function phaseOf(holding) {
-    if (typeof holding.group !== 'number') return { phase: READY, revision: holding.group === FREE ? 0 : 5 };
+    if (typeof holding.group !== 'number') return { phase: HELD, revision: 0 };
     return phaseAt(view.detail.groups[holding.group], view.t) || { phase: 0, revision: 0 };
   }
   const podName = ({ group, pod }) => {
@@ -199,7 +201,7 @@ const map = (() => {
     const total = laid.all.accelerators.reduce((sum, n) => sum + n, 0), busy = state.held.filter(h => h.length).length;
     const away = state.away.filter(word => word).length;
     byId('map-lead').textContent = `${grouped(state.used)} of ${plural(total, 'accelerator')} held on ${grouped(busy)} of ${plural(laid.all.names.length, 'node')} at ${clock(view.t)}`
-      + (away ? `, ${plural(away, 'node')} out of service` : '') + (laid.size.cell > 13 && view.detail.occupancy.holdings ? '; numbers are groups' : '');
+      + (away ? `, ${plural(away, 'node')} out of service` : '') + (!view.detail.occupancy.holdings ? '; who holds them is left out to keep this page small' : laid.size.cell > 13 ? '; numbers are groups' : '');
     document.documentElement.dataset.accelerators = state.used;
     canvas.setAttribute('aria-label', 'Nodes by topology; arrow keys go through the nodes. ' + byId('map-lead').textContent);
     byId('map-readout').textContent = chosen >= 0 ? words(chosen, '; ') : 'Point at a node, or go through the nodes with the arrow keys';

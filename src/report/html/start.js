@@ -76,6 +76,7 @@ function savedTheme() {
   try { const name = localStorage.getItem('lwsim-theme'); return name in THEMES ? name : ''; } catch { return ''; }
 }
 function repaint() {
+  palette.clear();
   curve.legend();
   drawAll();
 }
@@ -95,6 +96,7 @@ byId('after').onclick = () => { play(false); setTime(changes.find(t => t > view.
 let resized = 0;
 addEventListener('resize', () => { cancelAnimationFrame(resized); resized = requestAnimationFrame(drawAll); });
 
+for (const canvas of document.querySelectorAll('main canvas')) canvas.addEventListener('contextrestored', repaint);
 setTheme(savedTheme());
 drawScenario();
 if (data.variants.some(variant => variant.runs.length)) {

@@ -42,7 +42,8 @@ pub(super) fn sheet(variant: &str, replay: &Replay) -> Sheet {
         if shown.len() < total { format!(" ({} of {total})", shown.len()) } else { String::new() };
     sheet.text((16, 24), format!("{variant}: groups over time{few}"), 17, INK, Anchor::Start);
     draw_legend(&mut sheet);
-    let time = Axis::new(replay.end_ms, (LEFT, RIGHT));
+    // A little beyond the end, so that a last phase can be seen.
+    let time = Axis::new(replay.end_ms + replay.end_ms / 64, (LEFT, RIGHT));
     time.draw_time(&mut sheet, TOP, bottom);
     for (i, track) in shown.iter().enumerate() {
         let y = TOP + i32::try_from(i).expect("at most 60") * row;
@@ -84,7 +85,8 @@ fn draw_phase(
         GroupPhase::Broken => (100, BROKEN, 0.25),
         GroupPhase::Terminating => (50, ENDING, 0.8),
     };
-    let to = to.max(from + 1);
+    // The pixel of the end belongs to the next phase.
+    let to = (to - 1).max(from);
     let height = ((bottom - top) * percent / 100).max(2);
     sheet.fill((from, bottom - height), (to, bottom), color, alpha);
     if start.phase == GroupPhase::Broken {
