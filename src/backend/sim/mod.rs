@@ -4,7 +4,31 @@
 //! the node life cycle, the kubelet and the scheduler loop. Never holds an LWS rule or a scheduling rule: it asks
 //! `controller` and `scheduler`.
 
+mod cache;
+mod client;
+mod collector;
+mod groups;
 mod kubelet;
+mod lws_shell;
+mod node_life;
+mod nodes;
+mod object;
+mod queue;
+mod run;
+mod schedule;
+mod set_shell;
 pub mod setup;
 mod start;
 pub mod statefulset;
+mod store;
+mod templates;
+mod timeline;
+mod track;
+#[cfg(test)]
+mod trial;
+mod user;
+mod waits;
+mod watch;
+mod world;
+
+pub use run::run;

@@ -1,0 +1,533 @@
+//! The shell of the StatefulSet controller: builds the view of a set from its cache and carries out what `statefulset` plans.
+//!
+//! Owns revisions of StatefulSets (their names, re-use of an equal one, history limit) and the making of pods, with the
+//! admission that stands before each. The order and number of writes is decided in `statefulset`.
+
+use super::lws_shell::idle;
+use super::object::{
+    ClaimRecord, GroupLabels, Kind, Meta, NameId, Object, OwnerRef, PodRecord, RevisionContent,
+    RevisionRecord, SetRecord, SetSpec, Template,
+};
+use super::setup::{Profile, Propagation, Workload};
+use super::statefulset::{self, PodView, SetStatus, SetView, SyncPlan};
+use super::store::{ApiError, Change, Deletion};
+use super::templates::revision_text;
+use super::world::{Controller, Events, Process, World, Write};
+use crate::api::{Uid, keys};
+use crate::controller::admission::{Admitted, PodIdentity, admit};
+use crate::controller::{Owner, Phase, Requeue, SetBody, TemplateBody};
+use crate::engine::{Span, Time};
+use k8s_openapi::api::apps::v1::StatefulSet;
+use k8s_openapi::api::core::v1::{Pod, PodSpec};
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+/// A write of the StatefulSet controller.
+#[derive(Clone, Debug)]
+pub(super) enum SetWrite {
+    /// Creates a revision.
+    CreateRevision { set: OwnerRef, name: String, number: i64, template: Arc<Template> },
+    /// Gives a revision another number, because its template is in force again.
+    Renumber { name: NameId, number: i64 },
+    /// Deletes a revision beyond the history limit.
+    DeleteRevision { name: NameId },
+    /// Creates a pod and its claims.
+    CreatePod {
+        set: OwnerRef,
+        ordinal: i32,
+        revision: Arc<str>,
+        template: Arc<Template>,
+        claims: Arc<[String]>,
+    },
+    /// Deletes a pod.
+    DeletePod { name: NameId, uid: Uid },
+    /// Writes the status of the set that was read at this version.
+    Status { version: u64, status: SetStatus },
+}
+
+/// `revisionHistoryLimit` where the set states none (Kubernetes 1.36.3).
+const HISTORY_LIMIT: usize = 10;
+
+impl World<'_> {
+    /// Takes in a delivered change and adds the sets that it concerns.
+    pub(super) fn deliver_set(&mut self, change: &Change, events: &mut Events) {
+        self.set_cache.apply(change);
+        match change.any() {
+            Object::StatefulSet(record) => {
+                self.enqueue(Controller::StatefulSet, record.meta.name, events)
+            }
+            Object::Pod(record) => {
+                // A pod whose owner changed concerns both sets.
+                let owners = [change.old.as_ref(), change.new.as_ref()];
+                let owners = owners.into_iter().flatten().filter_map(|object| object.meta().owner);
+                let mut last = None;
+                for owner in owners.filter(|owner| owner.kind == Kind::StatefulSet) {
+                    if last != Some(owner.name) {
+                        self.enqueue(Controller::StatefulSet, owner.name, events);
+                    }
+                    last = Some(owner.name);
+                }
+                debug_assert!(record.meta.version > 0, "only stored pods are delivered");
+            }
+            _ => {}
+        }
+    }
+
+    /// Plans a sync.
+    pub(super) fn set_pass(&mut self, key: NameId) -> Process {
+        let Some(set) = self.set_cache.sets.get(&key).cloned() else {
+            return idle(Controller::StatefulSet, key);
+        };
+        let owner = OwnerRef { kind: Kind::StatefulSet, name: key, uid: set.meta.uid };
+        let mut revisions =
+            self.set_cache.revisions.get(&set.meta.uid).cloned().unwrap_or_default();
+        revisions.sort_by_key(|revision| revision.number);
+        let (update, mut steps) = self.update_revision(&set, owner, &revisions);
+        let current: Arc<str> = if set.status.current_revision.is_empty() {
+            Arc::clone(&update)
+        } else {
+            Arc::clone(&set.status.current_revision)
+        };
+        let plan = self.sync_plan(&set, &current, &update);
+        self.add_steps(&set, owner, (&current, &update), &revisions, plan, &mut steps)
+    }
+
+    /// Finds the revision of the template in force, or plans to make it.
+    fn update_revision(
+        &self,
+        set: &SetRecord,
+        owner: OwnerRef,
+        revisions: &[Arc<RevisionRecord>],
+    ) -> (Arc<str>, VecDeque<Vec<Write>>) {
+        let mut steps = VecDeque::new();
+        let template = &set.spec.template;
+        let next = revisions.last().map_or(1, |newest| newest.number + 1);
+        let is_equal = |revision: &&Arc<RevisionRecord>| matches!(&revision.content, RevisionContent::Set(known) if known.hash == template.hash);
+        if let Some(equal) = revisions.iter().rev().find(is_equal) {
+            let name = equal.meta.name;
+            if equal.number + 1 != next {
+                steps.push_back(vec![Write::Set(SetWrite::Renumber { name, number: next })]);
+            }
+            return (self.store.names.name(name).into(), steps);
+        }
+        let text = revision_text(template);
+        let name = format!("{}-{text}", self.store.names.name(owner.name));
+        let template = Arc::clone(template);
+        let write =
+            SetWrite::CreateRevision { set: owner, name: name.clone(), number: next, template };
+        steps.push_back(vec![Write::Set(write)]);
+        (name.into(), steps)
+    }
+
+    fn sync_plan(&self, set: &SetRecord, current: &Arc<str>, update: &Arc<str>) -> SyncPlan {
+        let pods: Vec<PodView<'_>> = self
+            .set_cache
+            .pods
+            .get(&set.meta.uid)
+            .into_iter()
+            .flat_map(|pods| pods.values())
+            .map(|pod| PodView {
+                ordinal: pod.ordinal,
+                revision: &pod.set_revision,
+                phase: pod.phase,
+                is_ready: pod.is_ready,
+                is_available: pod.is_ready && self.now.since(pod.ready_at) >= set.spec.min_ready,
+                is_terminating: pod.meta.deleting.is_some(),
+            })
+            .collect();
+        let spec = &set.spec;
+        statefulset::sync(&SetView {
+            replicas: spec.body.replicas,
+            start: spec.body.start.unwrap_or(0),
+            partition: spec.body.rolling_update.map_or(0, |(partition, _)| partition),
+            max_unavailable: spec.max_unavailable.as_ref(),
+            is_ordered: spec.is_ordered,
+            is_on_delete: spec.is_on_delete,
+            is_deleting: set.meta.deleting.is_some(),
+            min_ready: spec.min_ready,
+            generation: set.meta.generation,
+            current_revision: current,
+            update_revision: update,
+            status: &set.status,
+            pods: &pods,
+            has_gate: self.setup.kubernetes.max_unavailable_stateful_set,
+        })
+    }
+
+    fn add_steps(
+        &self,
+        set: &SetRecord,
+        owner: OwnerRef,
+        (current, update): (&Arc<str>, &Arc<str>),
+        revisions: &[Arc<RevisionRecord>],
+        plan: SyncPlan,
+        steps: &mut VecDeque<Vec<Write>>,
+    ) -> Process {
+        let claims: Arc<[String]> =
+            set.spec.body.claims.iter().filter_map(|claim| claim.metadata.name.clone()).collect();
+        let template_of = |revision: &Arc<str>| {
+            let name = self.store.names.namespace(owner.name);
+            let known = revisions.iter().find(|known| {
+                self.store.names.name(known.meta.name) == &**revision
+                    && self.store.names.namespace(known.meta.name) == name
+            });
+            match known.map(|known| &known.content) {
+                Some(RevisionContent::Set(template)) => Arc::clone(template),
+                _ => Arc::clone(&set.spec.template),
+            }
+        };
+        for batch in plan.creates {
+            let writes = batch.into_iter().map(|create| {
+                let revision = if create.use_update_revision { update } else { current };
+                Write::Set(SetWrite::CreatePod {
+                    set: owner,
+                    ordinal: create.ordinal,
+                    revision: Arc::clone(revision),
+                    template: template_of(revision),
+                    claims: Arc::clone(&claims),
+                })
+            });
+            steps.push_back(writes.collect());
+        }
+        let pods = self.set_cache.pods.get(&owner.uid);
+        for ordinal in plan.deletes {
+            if let Some(pod) = pods.and_then(|pods| pods.get(&ordinal)) {
+                let write = SetWrite::DeletePod { name: pod.meta.name, uid: pod.meta.uid };
+                steps.push_back(vec![Write::Set(write)]);
+            }
+        }
+        if plan.status != set.status {
+            let write = SetWrite::Status { version: set.meta.version, status: plan.status };
+            steps.push_back(vec![Write::Set(write)]);
+        }
+        self.add_truncation(owner, current, update, revisions, steps);
+        Process {
+            controller: Controller::StatefulSet,
+            key: owner.name,
+            lws: None,
+            steps: std::mem::take(steps),
+            in_flight: Vec::new(),
+            pending: 0,
+            error: None,
+            requeue: plan.requeue_after.map_or(Requeue::No, Requeue::After),
+        }
+    }
+
+    fn add_truncation(
+        &self,
+        owner: OwnerRef,
+        current: &Arc<str>,
+        update: &Arc<str>,
+        revisions: &[Arc<RevisionRecord>],
+        steps: &mut VecDeque<Vec<Write>>,
+    ) {
+        if revisions.len() <= HISTORY_LIMIT {
+            return;
+        }
+        let pods = self.set_cache.pods.get(&owner.uid);
+        let is_live = |name: &str| {
+            name == &**current
+                || name == &**update
+                || pods
+                    .into_iter()
+                    .flat_map(|pods| pods.values())
+                    .any(|pod| *pod.set_revision == *name)
+        };
+        let history: Vec<NameId> = revisions
+            .iter()
+            .map(|revision| revision.meta.name)
+            .filter(|name| !is_live(self.store.names.name(*name)))
+            .collect();
+        let excess = history.len().saturating_sub(HISTORY_LIMIT);
+        for name in history.into_iter().take(excess) {
+            steps.push_back(vec![Write::Set(SetWrite::DeleteRevision { name })]);
+        }
+    }
+
+    /// Carries out one write of the StatefulSet controller.
+    pub(super) fn carry_out_set(&mut self, write: &SetWrite, key: NameId) -> Result<(), ApiError> {
+        match write {
+            SetWrite::CreateRevision { set, name, number, template } => {
+                let namespace = self.store.names.namespace(set.name).to_owned();
+                let name = self.store.names.intern(&namespace, name);
+                let content = RevisionContent::Set(Arc::clone(template));
+                let record =
+                    RevisionRecord { meta: Meta::new(name, Some(*set)), number: *number, content };
+                match self.store.create(self.now, record) {
+                    // A stale cache: the revision was made in an earlier sync.
+                    Err(ApiError::AlreadyExists(_)) => Ok(()),
+                    result => result.map(drop),
+                }
+            }
+            SetWrite::Renumber { name, number } => self
+                .store
+                .update::<RevisionRecord>(*name, None, |record| record.number = *number)
+                .map(drop),
+            SetWrite::DeleteRevision { name } => {
+                self.store.delete::<RevisionRecord>(self.now, *name, Deletion::default())
+            }
+            SetWrite::CreatePod { set, ordinal, revision, template, claims } => {
+                self.create_pod(*set, *ordinal, revision, template, claims)
+            }
+            SetWrite::DeletePod { name, uid } => {
+                let how = Deletion {
+                    propagation: Propagation::Background,
+                    uid: Some(*uid),
+                    is_forced: false,
+                };
+                match self.store.delete::<PodRecord>(self.now, *name, how) {
+                    Err(ApiError::NotFound(_)) => Ok(()),
+                    result => result,
+                }
+            }
+            SetWrite::Status { version, status } => {
+                // The controller retries on a conflict with the newest object (`realStatefulSetStatusUpdater`).
+                let status = status.clone();
+                let _ = version;
+                match self.store.update::<SetRecord>(key, None, |record| record.status = status) {
+                    Err(ApiError::NotFound(_)) => Ok(()),
+                    result => result.map(drop),
+                }
+            }
+        }
+    }
+
+    fn create_pod(
+        &mut self,
+        set: OwnerRef,
+        ordinal: i32,
+        revision: &Arc<str>,
+        template: &Arc<Template>,
+        claims: &[String],
+    ) -> Result<(), ApiError> {
+        let text = format!("{}-{ordinal}", self.store.names.text(set.name));
+        let name = self.store.names.intern_text(&text);
+        if self.pod(name).is_some() {
+            let pod = self.store.names.name(name);
+            return Err(ApiError::AlreadyExists(format!("pods \"{pod}\" already exists")));
+        }
+        let record = self.new_pod(name, Some(set), ordinal, revision, template)?;
+        for claim in claims {
+            let (namespace, pod) = text.split_once('/').unwrap_or(("", &text));
+            let claim = self.store.names.intern(namespace, &format!("{claim}-{pod}"));
+            if self.store.get::<ClaimRecord>(claim).is_none() {
+                self.store.create(self.now, ClaimRecord { meta: Meta::new(claim, None) })?;
+            }
+        }
+        self.store.create(self.now, record).map(drop)
+    }
+
+    /// Returns a pod as it stands after admission.
+    fn new_pod(
+        &mut self,
+        name: NameId,
+        owner: Option<OwnerRef>,
+        ordinal: i32,
+        revision: &Arc<str>,
+        template: &Arc<Template>,
+    ) -> Result<PodRecord, ApiError> {
+        let names = &mut self.store.names;
+        let mut group = template.group.clone();
+        let mut admitted = None;
+        let is_leader = template.labels.get(keys::WORKER_INDEX).is_some_and(|index| index == "0");
+        if template.labels.contains_key(keys::NAME) {
+            let empty = PodSpec::default();
+            let identity = PodIdentity {
+                namespace: names.namespace(name),
+                name: names.name(name),
+                subdomain: "",
+                labels: &|key| template.labels.get(key).map(String::as_str),
+                annotations: &|key| template.annotations.get(key).map(String::as_str),
+                spec: template.base.spec.as_ref().unwrap_or(&empty),
+                is_gang: false,
+            };
+            let result =
+                admit(&identity).map_err(|denial| ApiError::Invalid(denial.to_string()))?;
+            if group.is_none() {
+                group = group_labels(&result, template, name, names);
+            }
+            // A worker's index follows from its name: only what says more is kept.
+            if result.labels.len() > 1 || !result.exclusive.is_empty() || result.subdomain.is_some()
+            {
+                admitted = Some(Arc::new(result));
+            }
+        }
+        Ok(PodRecord {
+            meta: Meta::new(name, owner),
+            template: Arc::clone(template),
+            set_revision: Arc::clone(revision),
+            ordinal,
+            group,
+            admitted,
+            incarnation: names.count_incarnation(name),
+            node: None,
+            phase: Phase::Pending,
+            is_ready: false,
+            ready_at: Time::ZERO,
+            restarts: 0,
+            is_unschedulable: false,
+            is_leader,
+            is_confirmed: false,
+        })
+    }
+
+    /// Applies a StatefulSet of the user's.
+    pub(super) fn apply_set(
+        &mut self,
+        set: &StatefulSet,
+        workload: &Workload,
+    ) -> Result<(), String> {
+        let name = self.intern(set.metadata.namespace.as_deref(), set.metadata.name.as_deref());
+        self.write_set(set, name, &workload.profile)
+    }
+
+    /// Creates or replaces a StatefulSet of the user's.
+    pub(super) fn write_set(
+        &mut self,
+        set: &StatefulSet,
+        name: NameId,
+        profile: &Arc<Profile>,
+    ) -> Result<(), String> {
+        let spec = self.user_set_spec(set, name, profile);
+        if self.store.get::<SetRecord>(name).is_some() {
+            let result = self.store.update::<SetRecord>(name, None, |record| {
+                if *record.spec != spec {
+                    record.meta.generation += 1;
+                    record.spec = Arc::new(spec);
+                }
+            });
+            return result.map(drop).map_err(|error| error.to_string());
+        }
+        let record = SetRecord {
+            meta: Meta::new(name, None),
+            spec: Arc::new(spec),
+            status: SetStatus::default(),
+            applied: None,
+            lws: None,
+        };
+        self.store.create(self.now, record).map(drop).map_err(|error| error.to_string())
+    }
+
+    /// Changes the body of a StatefulSet of the user's; the change returns whether it found what it was to change.
+    pub(super) fn rewrite_set(
+        &mut self,
+        name: NameId,
+        change: impl FnOnce(&mut SetBody) -> bool,
+    ) -> Result<(), String> {
+        let Some(record) = self.store.get::<SetRecord>(name).cloned() else {
+            return Err(format!("statefulsets.apps \"{}\" not found", self.store.names.name(name)));
+        };
+        let mut spec = SetSpec::clone(&record.spec);
+        if !change(&mut spec.body) {
+            return Err("unable to find the container".to_owned());
+        }
+        spec.template = self.templates.prepare(
+            &spec.body,
+            &record.spec.template.profile,
+            &mut self.store.names,
+        );
+        let result = self.store.update::<SetRecord>(name, None, |record| {
+            record.meta.generation += 1;
+            record.spec = Arc::new(spec);
+        });
+        result.map(drop).map_err(|error| error.to_string())
+    }
+
+    fn user_set_spec(
+        &mut self,
+        set: &StatefulSet,
+        name: NameId,
+        profile: &Arc<Profile>,
+    ) -> SetSpec {
+        let names = &self.store.names;
+        let body = user_body(set, names.namespace(name), names.name(name));
+        let spec = &set.spec;
+        let strategy = spec.update_strategy.as_ref();
+        let max_unavailable = strategy
+            .and_then(|strategy| strategy.rolling_update.as_ref())
+            .and_then(|update| update.max_unavailable.clone())
+            .filter(|_| self.setup.kubernetes.max_unavailable_stateful_set);
+        let template = self.templates.prepare(&body, profile, &mut self.store.names);
+        SetSpec {
+            body,
+            is_ordered: spec.pod_management_policy.as_deref() != Some("Parallel"),
+            is_on_delete: strategy.and_then(|strategy| strategy.type_.as_deref())
+                == Some("OnDelete"),
+            max_unavailable,
+            min_ready: Span::from_secs(
+                u64::try_from(spec.min_ready_seconds.unwrap_or(0)).unwrap_or(0),
+            ),
+            template,
+        }
+    }
+
+    /// Applies a pod of the user's; one with a node name is there and ready from the start.
+    pub(super) fn apply_pod(&mut self, pod: &Pod, workload: &Workload) -> Result<(), String> {
+        let name = self.intern(pod.metadata.namespace.as_deref(), pod.metadata.name.as_deref());
+        let template = self.templates.of_pod(pod, &workload.profile, &mut self.store.names);
+        let mut record = self
+            .new_pod(name, None, -1, &Arc::from(""), &template)
+            .map_err(|error| error.to_string())?;
+        if let Some(node) = pod.spec.as_ref().and_then(|spec| spec.node_name.as_deref()) {
+            let node = self.store.names.intern("", node);
+            if self.store.get::<super::object::NodeRecord>(node).is_none() {
+                return Err(format!("nodes \"{}\" not found", self.store.names.name(node)));
+            }
+            record.node = Some(node);
+            record.phase = Phase::Running;
+            record.is_ready = true;
+        }
+        self.store.create(self.now, record).map(drop).map_err(|error| error.to_string())
+    }
+}
+
+/// Returns the body of a StatefulSet of the user's. It has no controller owner; the body's is left empty and never used.
+fn user_body(set: &StatefulSet, namespace: &str, name: &str) -> SetBody {
+    let metadata = &set.metadata;
+    let spec = set.spec.clone();
+    let update = spec.update_strategy.and_then(|strategy| strategy.rolling_update);
+    SetBody {
+        name: name.to_owned(),
+        namespace: namespace.to_owned(),
+        labels: metadata.labels.clone().unwrap_or_default(),
+        annotations: metadata.annotations.clone().unwrap_or_default(),
+        owner: Owner { api_version: "", kind: "", name: String::new(), uid: Uid::default() },
+        service_name: spec.service_name.unwrap_or_default(),
+        replicas: spec.replicas.unwrap_or(1),
+        start: spec.ordinals.and_then(|ordinals| ordinals.start),
+        selector: spec.selector.match_labels.unwrap_or_default(),
+        rolling_update: Some((update.and_then(|update| update.partition).unwrap_or(0), 1)),
+        template: TemplateBody {
+            base: Arc::new(spec.template),
+            labels: BTreeMap::new(),
+            annotations: BTreeMap::new(),
+            node_selector: BTreeMap::new(),
+        },
+        claims: spec.volume_claim_templates.unwrap_or_default(),
+        claim_retention: None,
+    }
+}
+
+/// Returns the LWS labels of a pod whose template does not carry all of them: a leader's.
+fn group_labels(
+    admitted: &Admitted,
+    template: &Template,
+    pod: NameId,
+    names: &mut super::object::Names,
+) -> Option<Arc<GroupLabels>> {
+    let value = |key: &str| -> Arc<str> {
+        admitted
+            .label(key)
+            .or_else(|| template.labels.get(key).map(String::as_str))
+            .unwrap_or_default()
+            .into()
+    };
+    let lws = template.labels.get(keys::NAME)?;
+    let namespace = names.namespace(pod).to_owned();
+    Some(Arc::new(GroupLabels {
+        lws: names.intern(&namespace, lws),
+        group_index: value(keys::GROUP_INDEX),
+        group_key: value(keys::GROUP_KEY),
+        revision: value(keys::REVISION),
+    }))
+}
