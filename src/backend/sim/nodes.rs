@@ -243,7 +243,7 @@ impl World<'_> {
     fn node_outputs(&mut self, out: Vec<NodeOutput>, events: &mut Events) {
         for output in out {
             match output {
-                NodeOutput::At(at, e, _) => {
+                NodeOutput::At(at, e) => {
                     events.at(at, Event::NodeLife(e));
                 }
                 _ => {}

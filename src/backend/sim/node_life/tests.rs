@@ -1,0 +1,1 @@
+//! Timelines of nodes that fall silent.
