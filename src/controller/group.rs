@@ -140,7 +140,7 @@ mod tests {
     #[test]
     fn an_ordinal_is_what_follows_the_name_of_the_set() {
         let check = |name: &str, expected: Option<usize>| {
-            assert_eq!(ordinal_of(name, "a-b"), expected, "{name}")
+            assert_eq!(ordinal_of(name, "a-b"), expected, "{name}");
         };
         check("a-b-0", Some(0));
         check("a-b-17", Some(17));

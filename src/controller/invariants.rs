@@ -60,12 +60,14 @@ fn play(world: &mut World, step: &Step) {
         Step::Image(version) => {
             let image = format!("v{version}");
             world.edit(|spec| {
-                spec.leader_worker_template.worker_template = template("worker", &image)
+                spec.leader_worker_template.worker_template = template("worker", &image);
             });
         }
-        Step::Replicas(replicas) => drop(edit_quietly(world, |world| {
-            world.edit(|spec| spec.replicas = Some(*replicas));
-        })),
+        Step::Replicas(replicas) => {
+            edit_quietly(world, |world| {
+                world.edit(|spec| spec.replicas = Some(*replicas));
+            });
+        }
         Step::Budget { surge, unavailable } => edit_quietly(world, |world| {
             world.edit_rollout(|rolling| {
                 rolling.max_surge = Some(surge.clone());
@@ -74,7 +76,7 @@ fn play(world: &mut World, step: &Step) {
         }),
         Step::Held(held) => {
             edit_quietly(world, |world| {
-                world.edit_rollout(|rolling| rolling.partition = Some(*held))
+                world.edit_rollout(|rolling| rolling.partition = Some(*held));
             });
         }
         Step::StartupPolicy(waits) => edit_quietly(world, |world| {
@@ -176,7 +178,9 @@ fn calm_down(world: &mut World) {
         world.settle();
         let before = world.clone();
         let groups: Vec<i32> = world.leaders.keys().copied().collect();
-        groups.into_iter().for_each(|group| world.set_ready(group, true));
+        for group in groups {
+            world.set_ready(group, true);
+        }
         world.pod_passes();
         if *world == before {
             return;

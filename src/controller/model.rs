@@ -340,7 +340,7 @@ impl World {
                 }
                 Action::UpdateStatus(status) => self.lws.status = Some((**status).clone()),
                 Action::DeleteRevision { name } => {
-                    self.revisions.retain(|revision| revision.name != *name)
+                    self.revisions.retain(|revision| revision.name != *name);
                 }
                 Action::DeletePodForeground { name } => {
                     self.leaders.get_mut(&index_in(name)).unwrap().is_deleting = true;

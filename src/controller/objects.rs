@@ -677,7 +677,7 @@ mod tests {
         let leader = PodSeen { name: "test-sample-1", requests_tpus: true, ..leader() };
         let body = worker_set(&lws, &revision, &leader, None);
         assert_eq!(body.service_name, "test-sample-1");
-        assert_eq!(body.template.annotations.get(keys::LEADER_REQUESTS_TPUS).unwrap(), "true");
+        assert_eq!(&body.template.annotations[keys::LEADER_REQUESTS_TPUS], "true");
     }
 
     #[test]

@@ -161,6 +161,7 @@ pub struct OwnerSeen<'a> {
 }
 
 /// A pod as the pod controller sees it.
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own that one rule reads")]
 #[derive(Clone, Copy, Debug)]
 pub struct PodSeen<'a> {
     /// Namespace.

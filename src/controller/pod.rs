@@ -561,7 +561,7 @@ mod tests {
             // None, so that a deleted leader is not recreated.
             lws.spec.leader_worker_template.restart_policy = Some("None".to_owned());
             let node = if is_bound { "node-1" } else { "" };
-            let pod = PodSeen { is_ready, node, is_deleting, ..leader() };
+            let pod = PodSeen { is_deleting, is_ready, node, ..leader() };
             let node_domain = match (is_bound, has_label) {
                 (false, _) => NodeDomain::Unbound,
                 (true, false) => NodeDomain::NoLabel,

@@ -5,7 +5,7 @@
 use super::model::{NAME, World, sample, template};
 use super::observed::Phase;
 use super::{AVAILABLE, PROGRESSING, UPDATE_IN_PROGRESS};
-use crate::api::lws::NetworkConfig;
+use crate::api::lws::{LeaderWorkerSetStatus, NetworkConfig};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -59,7 +59,7 @@ impl Script {
             match action {
                 Value::String(line) => self.act(line),
                 Value::Object(map) => {
-                    map.iter().for_each(|(verb, value)| self.act(&format!("{verb}: {value}")))
+                    map.iter().for_each(|(verb, value)| self.act(&format!("{verb}: {value}")));
                 }
                 other => panic!("{other}"),
             }
@@ -93,7 +93,7 @@ impl Script {
                 "template-hash".clone_into(&mut world.set.as_mut().unwrap().key);
             }
             "pod test-sample-0-2 Pending" => {
-                world.worker_pods.get_mut(&(0, 2)).unwrap().phase = Phase::Pending
+                world.worker_pods.get_mut(&(0, 2)).unwrap().phase = Phase::Pending;
             }
             "all 4 pods Running" => {
                 world.leaders.get_mut(&0).unwrap().phase = Phase::Running;
@@ -117,7 +117,7 @@ impl Script {
         };
         match verb {
             "ready_all" => {
-                (0..arguments.parse().unwrap()).for_each(|group| self.ready_group(group))
+                (0..arguments.parse().unwrap()).for_each(|group| self.ready_group(group));
             }
             "ready_group" => self.ready_group(arguments.parse().unwrap()),
             "ready_leaders" => range(arguments).for_each(|group| self.ready_leader(group)),
@@ -146,7 +146,9 @@ impl Script {
 
     fn drop_leaders(&mut self, groups: Range<i32>) {
         let doomed: Vec<i32> = self.world.leaders.range(groups).map(|(group, _)| *group).collect();
-        doomed.into_iter().for_each(|group| self.world.remove_leader(group));
+        for group in doomed {
+            self.world.remove_leader(group);
+        }
     }
 
     fn ready_leader(&mut self, group: i32) {
@@ -187,99 +189,100 @@ impl Script {
 
     fn expect(&self, key: &str, expected: &Value) {
         let world = &self.world;
-        let set = world.set();
-        let status = world.lws.status.as_ref().unwrap();
-        let number = || i32::try_from(expected.as_i64().unwrap()).unwrap();
-        let numbers = || -> Vec<i32> { serde_json::from_value(expected.clone()).unwrap() };
-        let is_updated = |group: i32| world.workers[&group].key == world.spec_key();
+        if let Some(number) = self.number(key) {
+            assert_eq!(Some(number), expected.as_i64());
+            return;
+        }
+        let groups = || -> Vec<i32> { serde_json::from_value(expected.clone()).unwrap() };
+        let updated_groups = || -> Vec<i32> {
+            let key = world.spec_key();
+            groups().into_iter().filter(|group| world.workers[group].key == key).collect()
+        };
         match key {
-            "sts" => {
-                assert_eq!(set.replicas, number());
-                assert_eq!(set.replicas_annotation, world.replicas().to_string());
-                assert!(
-                    world.revisions.iter().any(|revision| *revision.key == *set.key),
-                    "no revision {}",
-                    set.key
-                );
-            }
-            "part" => assert_eq!(set.partition, number()),
-            "ready" => assert_eq!(status.ready_replicas, number()),
-            "updated" => assert_eq!(status.updated_replicas, number()),
-            "cond" => letters(expected)
-                .for_each(|type_| assert_eq!(world.condition(type_), Some("True"), "{type_}")),
-            "not_cond" => {
-                letters(expected)
-                    .for_each(|type_| assert_eq!(world.condition(type_), Some("False"), "{type_}"));
-            }
-            "absent_or_false" => {
-                letters(expected)
-                    .for_each(|type_| assert_ne!(world.condition(type_), Some("True"), "{type_}"));
-            }
+            "cond" => self.expect_conditions(expected, |status| status == Some("True")),
+            "not_cond" => self.expect_conditions(expected, |status| status == Some("False")),
+            "absent_or_false" => self.expect_conditions(expected, |status| status != Some("True")),
             "workers" => self.expect_workers(),
-            "rev" => assert_eq!(world.revisions.len(), usize::try_from(number()).unwrap()),
-            "svc" => {
-                assert_eq!(
-                    world.group_services.len() + usize::from(world.has_service),
-                    usize::try_from(number()).unwrap()
-                );
-            }
-            "events" => expected
-                .as_array()
-                .unwrap()
-                .iter()
-                .for_each(|event| self.expect_event(event.as_str().unwrap())),
-            "statefulsets_total" => {
-                assert_eq!(1 + world.workers.len(), usize::try_from(number()).unwrap())
-            }
-            "leaders" => assert_eq!(world.leaders.len(), usize::try_from(number()).unwrap()),
-            "worker_pods" => {
-                assert_eq!(world.worker_pods.len(), usize::try_from(number()).unwrap())
+            "events" => {
+                for event in expected.as_array().unwrap() {
+                    self.expect_event(event.as_str().unwrap());
+                }
             }
             "leader_deleting" => match expected {
                 Value::Bool(is_deleting) => assert_eq!(world.leaders[&0].is_deleting, *is_deleting),
-                _ => assert!(world.leaders[&number()].is_deleting),
+                group => assert!(world.leaders[&number(group)].is_deleting),
             },
             "never" => match expected.as_str().unwrap() {
                 "leader 3 deleting" => assert!(!world.leaders[&3].is_deleting),
                 "any worker StatefulSet" => assert!(world.workers.is_empty()),
                 other => panic!("unknown expectation {other}"),
             },
-            "worker_updated" => {
-                numbers().into_iter().for_each(|group| assert!(is_updated(group), "{group}"))
-            }
-            "worker_not_updated" => {
-                numbers().into_iter().for_each(|group| assert!(!is_updated(group), "{group}"))
-            }
+            "worker_updated" => assert_eq!(updated_groups(), groups()),
+            "worker_not_updated" => assert!(updated_groups().is_empty()),
             "worker_sts_exist" => {
-                numbers().iter().for_each(|group| assert!(world.workers.contains_key(group)))
+                assert!(groups().iter().all(|group| world.workers.contains_key(group)));
             }
             "worker_sts_never" => {
-                numbers().iter().for_each(|group| assert!(!world.workers.contains_key(group)))
+                assert!(!groups().iter().any(|group| world.workers.contains_key(group)));
             }
             "worker_sts_0" => {
-                assert_eq!(
-                    i64::from(world.workers[&0].replicas),
-                    expected["replicas"].as_i64().unwrap()
-                );
-                assert_eq!(
-                    world.workers[&0].size_annotation,
-                    expected["size_annotation"].as_str().unwrap()
-                );
+                let workers = &world.workers[&0];
+                assert_eq!(workers.replicas, number(&expected["replicas"]));
+                assert_eq!(workers.size_annotation, expected["size_annotation"].as_str().unwrap());
             }
-            "scale_spec_replicas" | "spec_replicas" => assert_eq!(world.replicas(), number()),
             "scale_status_replicas" => {
-                assert_eq!(usize::try_from(status.replicas).unwrap(), world.leaders.len())
+                assert_eq!(self.number("leaders"), Some(i64::from(self.status().replicas)));
             }
-            "hpaPodSelector" => assert_eq!(status.hpa_pod_selector, expected.as_str().unwrap()),
-            "revision_with_key_exists" => {
-                assert!(
-                    world
-                        .revisions
-                        .iter()
-                        .any(|revision| *revision.key == *expected.as_str().unwrap())
-                );
+            "hpaPodSelector" => {
+                assert_eq!(self.status().hpa_pod_selector, expected.as_str().unwrap());
             }
+            "revision_with_key_exists" => assert!(self.has_revision(expected.as_str().unwrap())),
             other => panic!("unknown expectation {other}"),
+        }
+    }
+
+    /// Returns the value that an expectation of a number is about.
+    fn number(&self, key: &str) -> Option<i64> {
+        let world = &self.world;
+        let length = |length: usize| i64::try_from(length).unwrap();
+        Some(match key {
+            "sts" => {
+                let set = world.set();
+                assert_eq!(set.replicas_annotation, world.replicas().to_string());
+                assert!(self.has_revision(&set.key), "no revision {}", set.key);
+                set.replicas.into()
+            }
+            "part" => world.set().partition.into(),
+            "ready" => self.status().ready_replicas.into(),
+            "updated" => self.status().updated_replicas.into(),
+            "rev" => length(world.revisions.len()),
+            "svc" => length(world.group_services.len() + usize::from(world.has_service)),
+            "statefulsets_total" => length(1 + world.workers.len()),
+            "leaders" => length(world.leaders.len()),
+            "worker_pods" => length(world.worker_pods.len()),
+            "scale_spec_replicas" | "spec_replicas" => world.replicas().into(),
+            _ => return None,
+        })
+    }
+
+    fn status(&self) -> &LeaderWorkerSetStatus {
+        self.world.lws.status.as_ref().unwrap()
+    }
+
+    fn has_revision(&self, key: &str) -> bool {
+        self.world.revisions.iter().any(|revision| *revision.key == *key)
+    }
+
+    fn expect_conditions(&self, letters: &Value, is_met: impl Fn(Option<&str>) -> bool) {
+        for letter in letters.as_array().unwrap() {
+            let type_ = match letter.as_str().unwrap() {
+                "A" => AVAILABLE,
+                "P" => PROGRESSING,
+                "U" => UPDATE_IN_PROGRESS,
+                other => panic!("unknown condition {other}"),
+            };
+            let status = self.world.condition(type_);
+            assert!(is_met(status), "{type_} is {status:?}");
         }
     }
 
@@ -312,30 +315,24 @@ impl Script {
     }
 }
 
-fn letters(expected: &Value) -> impl Iterator<Item = &'static str> {
-    let name_of = |letter: &Value| match letter.as_str().unwrap() {
-        "A" => AVAILABLE,
-        "P" => PROGRESSING,
-        "U" => UPDATE_IN_PROGRESS,
-        other => panic!("unknown condition {other}"),
-    };
-    expected.as_array().unwrap().iter().map(name_of).collect::<Vec<_>>().into_iter()
+fn number(value: &Value) -> i32 {
+    i32::try_from(value.as_i64().unwrap()).unwrap()
 }
 
 /// Sets one field of the set, named as the vectors name it.
 fn set(world: &mut World, field: &str, value: &Value) {
     let text = || value.as_str().unwrap().to_owned();
-    let number = || i32::try_from(value.as_i64().unwrap()).unwrap();
+    let number = || number(value);
     match field {
         "replicas" => drop(world.edit(|spec| spec.replicas = Some(number()))),
         "size" => drop(world.edit(|spec| spec.leader_worker_template.size = Some(number()))),
         "restartPolicy" => {
-            drop(world.edit(|spec| spec.leader_worker_template.restart_policy = Some(text())))
+            drop(world.edit(|spec| spec.leader_worker_template.restart_policy = Some(text())));
         }
         "startupPolicy" => drop(world.edit(|spec| spec.startup_policy = Some(text()))),
         "subdomainPolicy" => {
             world.edit(|spec| {
-                spec.network_config = Some(NetworkConfig { subdomain_policy: Some(text()) })
+                spec.network_config = Some(NetworkConfig { subdomain_policy: Some(text()) });
             });
         }
         "worker_name" | "worker_image" => {
@@ -349,18 +346,19 @@ fn set(world: &mut World, field: &str, value: &Value) {
         }
         "leader_name" => {
             world.edit(|spec| {
-                spec.leader_worker_template.leader_template = Some(template(&text(), "v1"))
+                spec.leader_worker_template.leader_template = Some(template(&text(), "v1"));
             });
         }
         "partition" => world.edit_rollout(|rolling| rolling.partition = Some(number())),
         "maxUnavailable" => {
-            world.edit_rollout(|rolling| rolling.max_unavailable = Some(IntOrString::Int(number())))
+            world
+                .edit_rollout(|rolling| rolling.max_unavailable = Some(IntOrString::Int(number())));
         }
         "maxSurge" => {
-            world.edit_rollout(|rolling| rolling.max_surge = Some(IntOrString::Int(number())))
+            world.edit_rollout(|rolling| rolling.max_surge = Some(IntOrString::Int(number())));
         }
         "annotations" => {
-            world.lws.metadata.annotations = serde_json::from_value(value.clone()).unwrap()
+            world.lws.metadata.annotations = serde_json::from_value(value.clone()).unwrap();
         }
         other => panic!("unknown field {other}"),
     }
