@@ -1,6 +1,6 @@
 //! State of groups: which are ready and which run the revision in force.
 //!
-//! The rollout and the status read the same two bits of a group and take them from [`state`], so they cannot disagree.
+//! The rollout and the status read the same two bits of a group and take them from [`leaders`], so they cannot disagree.
 //! Objects are found by the ordinal in their name without allocating, since a set may have thousands of groups.
 
 use super::observed::{LeaderPodSeen, Observed, Phase, SetSeen};
@@ -42,49 +42,78 @@ pub(super) fn state(
     }
 }
 
+/// A leader pod and what is known of its group.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Leader {
+    /// The index label, read as an integer.
+    pub(super) index: Option<i64>,
+    /// State of the group; `None` where its worker StatefulSet is missing.
+    pub(super) state: Option<GroupState>,
+    /// Whether the index labels and the ordinals of the names of pod and StatefulSet agree.
+    is_consistent: bool,
+}
+
+/// Returns each leader pod of `seen` with the state of its group, in the order of `seen`.
+pub(super) fn leaders(seen: &Observed<'_>, key: &str) -> Vec<Leader> {
+    let lws_name = spec::name(seen.lws);
+    let sets = (spec::size(&seen.lws.spec.leader_worker_template) != 1)
+        .then(|| WorkerSets::new(seen.worker_sets, lws_name));
+    let look = |leader: &LeaderPodSeen<'_>| {
+        let index = index_of(leader.group_index);
+        let ordinal = ordinal_of(leader.name, lws_name);
+        let is_named =
+            ordinal.is_some() && index == ordinal.and_then(|ordinal| ordinal.try_into().ok());
+        let Some(sets) = &sets else {
+            return Leader {
+                index,
+                state: Some(state(leader, None, key)),
+                is_consistent: is_named,
+            };
+        };
+        match sets.named(leader.name, ordinal) {
+            None => Leader { index, state: None, is_consistent: is_named },
+            Some(set) => Leader {
+                index,
+                state: Some(state(leader, Some(set), key)),
+                is_consistent: is_named
+                    && (set.group_index == leader.group_index
+                        || index_of(set.group_index) == index),
+            },
+        }
+    };
+    seen.leader_pods.iter().map(look).collect()
+}
+
 /// Returns the states of the groups `0..count` (LWS v0.10, `LC:getReadyAndUpdatedStates`).
 ///
 /// A leader and its worker StatefulSet count only where the index label and the ordinal of the name agree.
-pub(super) fn states(
-    seen: &Observed<'_>,
-    sets: &WorkerSets<'_>,
-    key: &str,
-    count: i32,
-) -> Vec<GroupState> {
-    let count = usize::try_from(count).unwrap_or(0);
-    let mut states = vec![GroupState::default(); count];
-    let has_workers = spec::size(&seen.lws.spec.leader_worker_template) != 1;
-    for leader in seen.leader_pods {
-        let Some(index) = index_of(leader.group_index).filter(|index| *index < count) else {
+pub(super) fn states(leaders: &[Leader], count: i32) -> Vec<GroupState> {
+    let mut states = vec![GroupState::default(); usize::try_from(count).unwrap_or(0)];
+    for leader in leaders {
+        let index = leader.index.and_then(|index| usize::try_from(index).ok());
+        let (Some(index), Some(state), true) = (index, leader.state, leader.is_consistent) else {
             continue;
         };
-        if ordinal_of(leader.name, sets.lws_name) != Some(index) {
-            continue;
+        if let Some(place) = states.get_mut(index) {
+            *place = state;
         }
-        let workers = sets.at(index).filter(|set| index_of(set.group_index) == Some(index));
-        if has_workers && workers.is_none() {
-            continue;
-        }
-        states[index] = state(leader, workers.filter(|_| has_workers), key);
     }
     states
 }
 
 /// Worker StatefulSets of one set, found by name.
 #[derive(Debug)]
-pub(super) struct WorkerSets<'a> {
-    lws_name: &'a str,
+struct WorkerSets<'a> {
     sets: &'a [SetSeen<'a>],
+    lws_name: &'a str,
     /// One more than the place in `sets` of the StatefulSet with this ordinal; 0 where there is none.
     place_of: Vec<u32>,
 }
 
 impl<'a> WorkerSets<'a> {
-    /// Indexes the worker StatefulSets that `seen` holds.
-    pub(super) fn new(seen: &Observed<'a>) -> Self {
-        let lws_name = spec::name(seen.lws);
-        let mut place_of = Vec::with_capacity(seen.worker_sets.len());
-        for (place, set) in (1..).zip(seen.worker_sets) {
+    fn new(sets: &'a [SetSeen<'a>], lws_name: &'a str) -> Self {
+        let mut place_of = vec![0; sets.len()];
+        for (place, set) in (1..).zip(sets) {
             let Some(ordinal) =
                 ordinal_of(set.name, lws_name).filter(|ordinal| *ordinal < INDEXED_MAX)
             else {
@@ -95,38 +124,47 @@ impl<'a> WorkerSets<'a> {
             }
             place_of[ordinal] = place;
         }
-        Self { lws_name, sets: seen.worker_sets, place_of }
+        Self { sets, lws_name, place_of }
     }
 
-    /// Returns the StatefulSet of the group with this index.
-    fn at(&self, index: usize) -> Option<&'a SetSeen<'a>> {
-        if index >= INDEXED_MAX {
-            return self.sets.iter().find(|set| ordinal_of(set.name, self.lws_name) == Some(index));
-        }
-        let place = self.place_of.get(index).copied().unwrap_or(0) as usize;
-        self.sets.get(place.checked_sub(1)?)
-    }
-
-    /// Returns the StatefulSet with this name.
-    pub(super) fn named(&self, name: &str) -> Option<&'a SetSeen<'a>> {
-        match ordinal_of(name, self.lws_name) {
-            Some(ordinal) => self.at(ordinal),
-            None => self.sets.iter().find(|set| set.name == name),
+    /// Returns the StatefulSet with a name and the ordinal that the name holds.
+    fn named(&self, name: &str, ordinal: Option<usize>) -> Option<&'a SetSeen<'a>> {
+        match ordinal {
+            Some(ordinal) if ordinal < INDEXED_MAX => {
+                let place = self.place_of.get(ordinal).copied().unwrap_or(0) as usize;
+                self.sets.get(place.checked_sub(1)?)
+            }
+            _ => self.sets.iter().find(|set| set.name == name),
         }
     }
 }
 
-/// Returns the value of an index label, as Go's `strconv.Atoi` reads it; `None` if negative or no number.
-pub(super) fn index_of(label: &str) -> Option<usize> {
-    label.parse::<i64>().ok().and_then(|index| usize::try_from(index).ok())
+/// Returns the value of an index label, as Go's `strconv.Atoi` reads it.
+fn index_of(label: &str) -> Option<i64> {
+    match plain_number(label) {
+        Some(index) => Some(index),
+        None => label.parse().ok(),
+    }
 }
 
 /// Returns the ordinal in `<prefix>-<ordinal>`, if `name` has that form and the ordinal is written without leading zeros.
 fn ordinal_of(name: &str, prefix: &str) -> Option<usize> {
     let digits = name.strip_prefix(prefix)?.strip_prefix('-')?;
-    let is_canonical = digits.bytes().all(|byte| byte.is_ascii_digit())
-        && (digits == "0" || !digits.starts_with('0'));
-    if is_canonical { digits.parse().ok() } else { None }
+    if digits.len() > 1 && digits.starts_with('0') {
+        return None;
+    }
+    plain_number(digits)?.try_into().ok()
+}
+
+/// Returns the number that up to 18 digits write; a set has thousands of them, which `str::parse` would be slow for.
+fn plain_number(digits: &str) -> Option<i64> {
+    if digits.is_empty() || digits.len() > 18 {
+        return None;
+    }
+    digits.bytes().try_fold(0_i64, |number, byte| {
+        let digit = byte.wrapping_sub(b'0');
+        (digit < 10).then(|| number * 10 + i64::from(digit))
+    })
 }
 
 fn are_workers_ready(set: &SetSeen<'_>) -> bool {
@@ -156,11 +194,11 @@ mod tests {
     #[test]
     fn an_index_label_is_read_as_go_reads_it() {
         let check =
-            |label: &str, expected: Option<usize>| assert_eq!(index_of(label), expected, "{label}");
+            |label: &str, expected: Option<i64>| assert_eq!(index_of(label), expected, "{label}");
         check("3", Some(3));
         check("+3", Some(3));
         check("03", Some(3));
-        check("-3", None);
+        check("-3", Some(-3));
         check("", None);
         check("3x", None);
     }

@@ -8,7 +8,7 @@
 //! Upstream takes the status from reads that follow the apply; here one snapshot serves the whole pass, so a status may
 //! be one pass older.
 
-use super::group::{self, WorkerSets};
+use super::group;
 use super::objects;
 use super::observed::{LeaderSetSeen, Observed, Revision};
 use super::plan::{Action, EventNote, LeaderSetApply, NewRevision, Plan, Requeue};
@@ -40,7 +40,7 @@ pub fn reconcile(seen: &Observed<'_>) -> Plan {
 fn plan_pass(seen: &Observed<'_>, plan: &mut Plan) -> Result<(), String> {
     let in_force = plan_revisions(seen, plan);
     let key = &in_force.key;
-    let sets = WorkerSets::new(seen);
+    let leaders = group::leaders(seen, key);
     let budget = Budget::of(seen.lws).inspect_err(|error| {
         if seen.leader_set.is_none() {
             // Without a leader StatefulSet only the building of one stumbles over the value.
@@ -49,7 +49,7 @@ fn plan_pass(seen: &Observed<'_>, plan: &mut Plan) -> Result<(), String> {
         }
     })?;
     let step = rollout::next(budget, seen.leader_set.as_ref(), in_force.is_new, |count| {
-        group::states(seen, &sets, key, count)
+        group::states(&leaders, count)
     })?;
     plan_leader_set(seen, budget, step, &in_force, plan);
     if !seen.has_shared_service
@@ -60,7 +60,7 @@ fn plan_pass(seen: &Observed<'_>, plan: &mut Plan) -> Result<(), String> {
     let Some(leader_set) = &seen.leader_set else {
         return Err(format!("statefulsets.apps {:?} not found", spec::name(seen.lws)));
     };
-    let step = status::next(seen, leader_set, &sets, budget.held, key)?;
+    let step = status::next(seen, leader_set, &leaders, budget.held)?;
     plan.actions.extend(step.event.map(Action::Emit));
     plan.actions.extend(step.status.map(Box::new).map(Action::UpdateStatus));
     if step.is_done {

@@ -2,7 +2,7 @@
 //!
 //! Conditions are merged exactly as upstream does, short-circuit included (B18): the start of a rollout takes two writes.
 
-use super::group::{self, WorkerSets};
+use super::group::Leader;
 use super::observed::{LeaderSetSeen, Observed};
 use super::plan::EventNote;
 use super::spec;
@@ -53,13 +53,12 @@ struct Counts {
 pub(super) fn next(
     seen: &Observed<'_>,
     set: &LeaderSetSeen<'_>,
-    sets: &WorkerSets<'_>,
+    leaders: &[Leader],
     held: i32,
-    key: &str,
 ) -> Result<StatusStep, String> {
     let lws = seen.lws;
     let replicas = spec::replicas(lws);
-    let counts = count(seen, sets, held, key)?;
+    let counts = count(seen, leaders, held)?;
     let generation = lws.metadata.generation.unwrap_or(0);
     let now = Time(
         jiff::Timestamp::from_second(seen.now.as_second())
@@ -92,25 +91,17 @@ pub(super) fn next(
     Ok(StatusStep { status: (!is_same).then_some(status), event, is_done })
 }
 
-fn count(
-    seen: &Observed<'_>,
-    sets: &WorkerSets<'_>,
-    held: i32,
-    key: &str,
-) -> Result<Counts, String> {
+fn count(seen: &Observed<'_>, leaders: &[Leader], held: i32) -> Result<Counts, String> {
     let replicas = i64::from(spec::replicas(seen.lws));
-    let has_workers = spec::size(&seen.lws.spec.leader_worker_template) != 1;
+    let range = i64::from(held)..replicas;
     let mut counts = Counts::default();
-    for leader in seen.leader_pods {
-        let index: i64 = leader.group_index.parse().map_err(|_error| {
-            format!("strconv.Atoi: parsing {:?}: invalid syntax", leader.group_index)
+    for (leader, pod) in leaders.iter().zip(seen.leader_pods) {
+        let index = leader.index.ok_or_else(|| {
+            format!("strconv.Atoi: parsing {:?}: invalid syntax", pod.group_index)
         })?;
-        let workers = if has_workers { sets.named(leader.name) } else { None };
-        if has_workers && workers.is_none() {
-            continue; // A group without its workers' StatefulSet is left out of every count (B19).
-        }
-        let state = group::state(leader, workers, key);
-        let in_range = (i64::from(held)..replicas).contains(&index);
+        // A group without its workers' StatefulSet is left out of every count (B19).
+        let Some(state) = leader.state else { continue };
+        let in_range = range.contains(&index);
         counts.ready += i32::from(state.is_ready);
         counts.ready_wanted += i32::from(state.is_ready && index < replicas);
         counts.updated += i32::from(state.is_updated);
