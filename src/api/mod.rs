@@ -3,6 +3,7 @@
 //! Owns the wire format of LWS as upstream commit 060ab4d (v0.10.0 + 11 commits) has it. Never decides anything:
 //! what to do about a set is the business of `controller`.
 
+pub mod accelerators;
 pub mod defaults;
 pub mod hash;
 pub mod keys;

@@ -1,10 +1,16 @@
-//! The command line: one file per subcommand, plus output, progress and the drawing of diagnostics.
+//! The command line: arguments, progress, diagnostics, exit codes and what is printed.
 //!
-//! Owns arguments, exit codes and printing. Never knows a domain rule.
+//! `command` knows the subcommands, each of which is one file; `output` writes to the terminal, `diagnostics` draws what is
+//! wrong with the user's input, and `failure` says with which exit code a command ends. Domain rules live in the layers below.
 
-use std::process::ExitCode;
+mod command;
+mod completions;
+mod diagnostics;
+mod explain;
+mod failure;
+mod output;
+mod panic;
+mod report;
+mod schema;
 
-/// Runs the command line and returns the exit code.
-pub fn run() -> ExitCode {
-    ExitCode::SUCCESS
-}
+pub use command::run;

@@ -15,6 +15,8 @@ use std::path::{Path, PathBuf};
 
 /// Bytes of plain text beyond which an event file is compressed.
 pub const PLAIN_BYTES_MAX: usize = 1 << 20;
+const PLAIN_FILE: &str = "events.jsonl";
+const COMPRESSED_FILE: &str = "events.jsonl.gz";
 
 /// Writes the event file of one run.
 pub struct EventsWriter {
@@ -62,25 +64,21 @@ impl EventsWriter {
         if let Some(error) = self.error {
             return Err(error);
         }
-        match self.compressed.take() {
-            Some(encoder) => {
-                let path = self.dir.join("events.jsonl.gz");
-                let buffered = encoder.finish().map_err(ResultError::writing(&path))?;
-                buffered
-                    .into_inner()
-                    .map_err(|error| ResultError::Write { path, source: error.into_error() })?;
-                Ok("events.jsonl.gz")
-            }
-            None => {
-                let path = self.dir.join("events.jsonl");
-                std::fs::write(&path, &self.plain).map_err(ResultError::writing(&path))?;
-                Ok("events.jsonl")
-            }
-        }
+        let Some(encoder) = self.compressed.take() else {
+            let path = self.dir.join(PLAIN_FILE);
+            std::fs::write(&path, &self.plain).map_err(ResultError::writing(&path))?;
+            return Ok(PLAIN_FILE);
+        };
+        let path = self.dir.join(COMPRESSED_FILE);
+        let buffered = encoder.finish().map_err(ResultError::writing(&path))?;
+        buffered
+            .into_inner()
+            .map_err(|error| ResultError::Write { path, source: error.into_error() })?;
+        Ok(COMPRESSED_FILE)
     }
 
     fn spill(&mut self) {
-        let path = self.dir.join("events.jsonl.gz");
+        let path = self.dir.join(COMPRESSED_FILE);
         let written = match &mut self.compressed {
             Some(encoder) => encoder.write_all(&self.plain),
             None => File::create(&path).and_then(|file| {
@@ -101,7 +99,7 @@ pub fn read_events(
 ) -> Result<impl Iterator<Item = Result<Record, ResultError>> + use<>, ResultError> {
     let path = dir.join(events_file);
     let file = File::open(&path).map_err(ResultError::reading(&path))?;
-    let reader: Box<dyn Read> = if events_file.ends_with(".gz") {
+    let reader: Box<dyn Read> = if events_file.ends_with(COMPRESSED_FILE) {
         Box::new(flate2::bufread::GzDecoder::new(BufReader::new(file)))
     } else {
         Box::new(file)
@@ -122,7 +120,9 @@ mod tests {
     fn check(records: &[Record], name: &str) -> Vec<u8> {
         let dir = tempfile::tempdir().unwrap();
         let mut writer = EventsWriter::new(dir.path());
-        records.iter().for_each(|record| writer.write(record));
+        for record in records {
+            writer.write(record);
+        }
         assert_eq!(writer.finish().unwrap(), name);
         let read: Vec<_> = read_events(dir.path(), name).unwrap().map(Result::unwrap).collect();
         assert_eq!(read, records);

@@ -3,60 +3,17 @@
 use super::result::{Figure, GateSummary, Statistics, VariantSummary};
 use indexmap::IndexMap;
 
-/// A condition on one statistic of one metric; it is judged for each variant.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Gate {
-    /// The gate as written.
-    pub text: String,
-    /// The statistic.
-    pub statistic: Statistic,
-    /// Name of the metric.
-    pub metric: String,
-    /// How value and bound compare.
-    pub comparison: Comparison,
-    /// The bound, in the metric's unit.
-    pub bound: f64,
-}
-
-/// A statistic that a gate may speak of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Statistic {
-    /// Arithmetic mean.
-    Mean,
-    /// Median.
-    P50,
-    /// 95th percentile.
-    P95,
-    /// Smallest.
-    Min,
-    /// Largest.
-    Max,
-}
-
-/// How value and bound compare.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Comparison {
-    /// `<`
-    Less,
-    /// `<=`
-    LessOrEqual,
-    /// `>`
-    Greater,
-    /// `>=`
-    GreaterOrEqual,
-    /// `==`
-    Equal,
-}
+pub use crate::scenario::{Comparison, Gate, Statistic};
 
 /// Returns the verdict on each gate for each variant. A gate is missed where a run of the variant gives the metric no value: a
 /// rollout that never ended is no short rollout.
 pub fn evaluate(gates: &[Gate], variants: &IndexMap<String, VariantSummary>) -> Vec<GateSummary> {
     let judge = |gate: &Gate, name: &String, variant: &VariantSummary| {
         let statistics = variant.statistics.get(&gate.metric).copied().unwrap_or_default();
-        let value = gate.statistic.of(&statistics);
+        let value = chosen(gate.statistic, &statistics);
         let has_all = statistics.n as usize == variant.runs.len();
         let passed =
-            has_all && value.is_some_and(|value| gate.comparison.holds(value.0, gate.bound));
+            has_all && value.is_some_and(|value| holds(gate.comparison, value.0, gate.bound));
         GateSummary { gate: gate.text.clone(), variant: name.clone(), value, passed }
     };
     gates
@@ -65,28 +22,25 @@ pub fn evaluate(gates: &[Gate], variants: &IndexMap<String, VariantSummary>) -> 
         .collect()
 }
 
-impl Statistic {
-    fn of(self, statistics: &Statistics) -> Option<Figure> {
-        match self {
-            Self::Mean => statistics.mean,
-            Self::P50 => statistics.p50,
-            Self::P95 => statistics.p95,
-            Self::Min => statistics.min,
-            Self::Max => statistics.max,
-        }
+/// Returns the statistic that a gate speaks of.
+fn chosen(statistic: Statistic, of: &Statistics) -> Option<Figure> {
+    match statistic {
+        Statistic::Mean => of.mean,
+        Statistic::P50 => of.p50,
+        Statistic::P95 => of.p95,
+        Statistic::Min => of.min,
+        Statistic::Max => of.max,
     }
 }
 
-impl Comparison {
-    #[expect(clippy::float_cmp, reason = "the user asks for equality, and counts are exact")]
-    fn holds(self, value: f64, bound: f64) -> bool {
-        match self {
-            Self::Less => value < bound,
-            Self::LessOrEqual => value <= bound,
-            Self::Greater => value > bound,
-            Self::GreaterOrEqual => value >= bound,
-            Self::Equal => value == bound,
-        }
+#[expect(clippy::float_cmp, reason = "the user asks for equality, and counts are exact")]
+fn holds(comparison: Comparison, value: f64, bound: f64) -> bool {
+    match comparison {
+        Comparison::Less => value < bound,
+        Comparison::LessOrEqual => value <= bound,
+        Comparison::Greater => value > bound,
+        Comparison::GreaterOrEqual => value >= bound,
+        Comparison::Equal => value == bound,
     }
 }
 
@@ -126,6 +80,13 @@ mod tests {
         check(&values, Statistic::P50, Comparison::Equal, 2.0, true);
         check(&values, Statistic::Max, Comparison::Greater, 5.0, true);
         check(&values, Statistic::Min, Comparison::GreaterOrEqual, 1.5, false);
+    }
+
+    #[test]
+    fn scenarios_know_the_metrics_that_runs_have() {
+        let metrics: Vec<_> =
+            crate::experiment::metrics::METRICS.iter().map(|metric| metric.name).collect();
+        assert_eq!(metrics, crate::scenario::METRICS);
     }
 
     #[test]

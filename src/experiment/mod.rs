@@ -9,6 +9,7 @@ pub mod events;
 pub mod explain;
 pub mod gates;
 pub mod metrics;
+pub mod prepare;
 pub mod result;
 pub mod run;
 pub mod stats;

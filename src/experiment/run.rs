@@ -181,6 +181,7 @@ mod tests {
     use std::sync::atomic::{AtomicU32, Ordering};
 
     /// Creates `setup + seed` pods, one a second.
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "set-ups are handed over by reference")]
     fn simulate(setup: &u64, seed: u64, observe: &mut dyn FnMut(&Record)) -> RunEnd {
         let pods = setup + seed;
         observe(&Record {

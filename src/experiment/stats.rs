@@ -29,7 +29,7 @@ pub fn statistics(values: impl Iterator<Item = Option<Figure>>) -> Statistics {
 /// Returns a percentile of sorted values, of which there is at least one: linear between the two nearest order statistics, the
 /// smallest value being the 0th and the largest the 100th percentile.
 ///
-/// This is definition 7 of Hyndman and Fan, "Sample Quantiles in Statistical Packages" (1996), the default of NumPy and R.
+/// This is definition 7 of Hyndman and Fan, "Sample Quantiles in Statistical Packages" (1996), the default of `NumPy` and R.
 pub fn percentile(sorted: &[f64], percent: usize) -> f64 {
     assert!(
         percent <= 100 && !sorted.is_empty(),

@@ -64,6 +64,8 @@ pub enum Code {
     CyclicStages,
     /// A gate that cannot be read.
     BadGate,
+    /// A results directory that cannot be written.
+    BadOutput,
     /// A `--set` that cannot be applied.
     BadOverride,
     /// An object that the API server or its admission would refuse.
@@ -99,6 +101,7 @@ impl Code {
             Self::UnknownLabel => "unknown-label",
             Self::CyclicStages => "cyclic-stages",
             Self::BadGate => "bad-gate",
+            Self::BadOutput => "bad-output",
             Self::BadOverride => "bad-override",
             Self::InvalidObject => "invalid-object",
             Self::NotSimulated => "not-simulated",

@@ -46,9 +46,10 @@ pub(super) fn episodes(name: &str, records: &[Record]) -> Vec<Episode> {
             }
             What::Group { group, set, index, phase, .. } if **set == *name => {
                 let is_gone = *phase == GroupPhase::Gone;
-                let before = match is_gone {
-                    true => state.groups.remove(index),
-                    false => state.groups.insert(*index, (group, *phase)),
+                let before = if is_gone {
+                    state.groups.remove(index)
+                } else {
+                    state.groups.insert(*index, (group, *phase))
                 };
                 let was_ready = before.is_some_and(|(_, phase)| phase == GroupPhase::Ready);
                 if was_ready || *phase == GroupPhase::Ready {

@@ -124,7 +124,7 @@ impl Metrics {
             What::Wanted { set, replicas, .. } => self.want(set, *replicas),
             What::Rollout { set, number, change } => self.roll(set, *number, *change),
             What::Group { group, set, index, phase, .. } => {
-                self.enter_phase(group, set, *index, *phase)
+                self.enter_phase(group, set, *index, *phase);
             }
             What::Pod { pod, change, .. } => self.change_pod(pod, change),
             What::Action(_)
@@ -307,7 +307,7 @@ impl Metrics {
             PodChange::Deleting => pod.is_unschedulable = false,
             // The scheduler counts no resources for a pod that has ended.
             PodChange::Failed | PodChange::Gone => {
-                (pod.is_unschedulable, pod.is_holding) = (false, false)
+                (pod.is_unschedulable, pod.is_holding) = (false, false);
             }
             PodChange::Created { .. }
             | PodChange::Stage(_)
