@@ -3,13 +3,14 @@
 //! How a pod starts is decided in `start` and `kubelet`, what becomes of a silent node in `node_life`.
 
 use super::kubelet::{KubeletEvent, NodeId, Output, PodId, PodStart, Probe};
-use super::node_life::{NodeLifeEvent, NodeOutput};
+use super::node_life::{NodeLifeEvent, NodeOutput, NodeTaint, Toleration, Tolerations};
 use super::object::{Kind, NameId, NodeRecord, Object, PodRecord};
 use super::store::{Change, Deletion};
 use super::world::{Event, Events, World};
 use crate::backend::record::{NodeChange, PodChange, What};
 use crate::controller::Phase;
-use crate::engine::entity2;
+use crate::engine::{Span, entity2};
+use k8s_openapi::api::core::v1::Taint;
 use std::sync::Arc;
 
 /// Returns the number by which the kubelets know a pod: its UID, which no other incarnation has.
@@ -21,6 +22,7 @@ impl World<'_> {
     /// Adds a node that is there before the run.
     pub(super) fn node_added(&mut self, node: &NodeRecord) {
         let zone = zone_of(node);
+        self.node_names.push(node.meta.name);
         self.kubelets.add_node(NodeId(node.index));
         self.node_life.add_node(NodeId(node.index), self.store.names.hash(node.meta.name), &zone);
     }
@@ -63,6 +65,7 @@ impl World<'_> {
             _ => {}
         }
         self.kubelet_outputs(out, events);
+        self.node_life_pod(old, new, events);
     }
 
     fn kubelet_bind(&mut self, pod: &PodRecord, out: &mut Vec<Output>) {
@@ -236,20 +239,133 @@ impl World<'_> {
     /// Runs a timer of the node life cycle.
     pub(super) fn node_life_event(&mut self, event: NodeLifeEvent, events: &mut Events) {
         let mut out = Vec::new();
+        self.node_timers.remove(&event);
         self.node_life.handle(self.now, event, &mut out);
         self.node_outputs(out, events);
     }
 
     fn node_outputs(&mut self, out: Vec<NodeOutput>, events: &mut Events) {
         for output in out {
-            match output {
-                NodeOutput::At(at, e) => {
-                    events.at(at, Event::NodeLife(e));
-                }
-                _ => {}
-            }
+            self.node_output(output, events);
         }
     }
+
+    fn node_output(&mut self, output: NodeOutput, events: &mut Events) {
+        match output {
+            NodeOutput::At(at, event) => {
+                let ticket = events.at(at, Event::NodeLife(event));
+                self.node_timers.insert(event, ticket);
+            }
+            NodeOutput::Cancel(event) => {
+                if let Some(ticket) = self.node_timers.remove(&event) {
+                    events.cancel(ticket);
+                }
+            }
+            NodeOutput::NotReady { node } => self.set_node_ready(node, false),
+            NodeOutput::Ready { node } => self.set_node_ready(node, true),
+            NodeOutput::PodUnready { pod } => self.write_pod(pod, |pod| pod.is_ready = false),
+            NodeOutput::Taint { node, taint } => {
+                if let Some(name) = self.node_name(node) {
+                    self.add_taint(name, taint_of(taint));
+                }
+            }
+            NodeOutput::Untaint { node, taint } => {
+                if let Some(name) = self.node_name(node) {
+                    self.remove_taint(name, &taint_of(taint));
+                }
+            }
+            NodeOutput::Evict { pod } => self.delete_pod(pod, false),
+            NodeOutput::ForceDelete { pod } => self.delete_pod(pod, true),
+        }
+    }
+
+    fn delete_pod(&mut self, pod: PodId, is_forced: bool) {
+        let Some(name) = self.pod_name(pod) else { return };
+        let how = Deletion { is_forced, ..Deletion::default() };
+        let result = self.store.delete::<PodRecord>(self.now, name, how);
+        debug_assert!(result.is_ok(), "the pod was looked up: {result:?}");
+    }
+
+    fn node_name(&self, node: NodeId) -> Option<NameId> {
+        self.node_names.get(node.0 as usize).copied().filter(|name| self.store.get::<NodeRecord>(*name).is_some())
+    }
+
+    fn set_node_ready(&mut self, node: NodeId, is_ready: bool) {
+        let Some(name) = self.node_name(node) else { return };
+        let result = self.store.update::<NodeRecord>(name, None, |record| record.is_ready = is_ready);
+        debug_assert!(result.is_ok(), "the node was looked up: {result:?}");
+    }
+
+    /// Tells the node life cycle what it sees of a pod.
+    fn node_life_pod(&mut self, old: Option<&PodRecord>, new: Option<&PodRecord>, events: &mut Events) {
+        let mut out = Vec::new();
+        let was_bound = old.is_some_and(|old| old.node.is_some());
+        match new {
+            Some(pod) if pod.node.is_some() => {
+                let node = pod.node.and_then(|node| self.node_id(node));
+                if let Some(node) = node.filter(|_| !was_bound) {
+                    let tolerations = self.tolerations(pod);
+                    self.node_life.pod_bound(self.now, pod_id(pod), node, tolerations, &mut out);
+                }
+                let was_deleting = was_bound && old.is_some_and(|old| old.meta.deleting.is_some());
+                if pod.meta.deleting.is_some() && !was_deleting {
+                    self.node_life.pod_deleting(self.now, pod_id(pod), &mut out);
+                }
+            }
+            _ if was_bound => {
+                if let Some(pod) = old {
+                    self.node_life.pod_gone(pod_id(pod), &mut out);
+                }
+            }
+            _ => {}
+        }
+        self.node_outputs(out, events);
+    }
+
+    /// Returns how long a pod stays on a silent node. Admission gives it 300 s where it states nothing
+    /// (`DefaultTolerationSeconds`, Kubernetes 1.36).
+    fn tolerations(&self, pod: &PodRecord) -> Tolerations {
+        let spec = pod.template.base.spec.as_ref();
+        let stated = spec.and_then(|spec| spec.tolerations.as_deref()).unwrap_or_default();
+        let of = |key: &str, default: Toleration| {
+            let matching = stated.iter().filter(|toleration| {
+                toleration.key.as_deref().is_none_or(|stated| stated.is_empty() || stated == key)
+                    && toleration.effect.as_deref().is_none_or(|effect| effect.is_empty() || effect == "NoExecute")
+            });
+            let mut found = default;
+            let mut is_stated = false;
+            for toleration in matching {
+                let this = match toleration.toleration_seconds {
+                    None => Toleration::Forever,
+                    Some(seconds) => Toleration::For(Span::from_secs(u64::try_from(seconds).unwrap_or(0))),
+                };
+                found = if is_stated { shorter(found, this) } else { this };
+                is_stated = true;
+            }
+            found
+        };
+        Tolerations {
+            unreachable: of("node.kubernetes.io/unreachable", Toleration::For(self.setup.params.eviction_toleration)),
+            out_of_service: of("node.kubernetes.io/out-of-service", Toleration::None),
+        }
+    }
+}
+
+fn shorter(one: Toleration, other: Toleration) -> Toleration {
+    match (one, other) {
+        (Toleration::For(one), Toleration::For(other)) => Toleration::For(one.min(other)),
+        (Toleration::Forever, other) => other,
+        (one, _) => one,
+    }
+}
+
+fn taint_of(taint: NodeTaint) -> Taint {
+    let (key, effect) = match taint {
+        NodeTaint::UnreachableNoSchedule => ("node.kubernetes.io/unreachable", "NoSchedule"),
+        NodeTaint::UnreachableNoExecute => ("node.kubernetes.io/unreachable", "NoExecute"),
+        NodeTaint::OutOfService => ("node.kubernetes.io/out-of-service", "NoExecute"),
+    };
+    Taint { key: key.to_owned(), effect: effect.to_owned(), value: None, time_added: None }
 }
 
 fn zone_of(node: &NodeRecord) -> String {

@@ -337,13 +337,12 @@ impl World<'_> {
         debug_assert!(result.is_ok(), "a tainted node exists: {result:?}");
     }
 
-    /// Removes a node's taints of a key.
-    pub(super) fn remove_taint(&mut self, name: NameId, key: &str) {
+    /// Removes a taint from a node.
+    pub(super) fn remove_taint(&mut self, name: NameId, taint: &Taint) {
         let result = self.store.update::<NodeRecord>(name, None, |record| {
-            if let Some(taints) =
-                Arc::make_mut(&mut record.node).spec.get_or_insert_default().taints.as_mut()
-            {
-                taints.retain(|taint| taint.key != key);
+            let spec = Arc::make_mut(&mut record.node).spec.get_or_insert_default();
+            if let Some(taints) = spec.taints.as_mut() {
+                taints.retain(|known| known.key != taint.key || known.effect != taint.effect);
             }
         });
         debug_assert!(result.is_ok(), "an untainted node exists: {result:?}");

@@ -114,6 +114,10 @@ pub(super) struct World<'a> {
     /// Pending timers of the kubelets, so that they can be called off.
     pub(super) kubelet_timers: FxHashMap<KubeletEvent, Ticket>,
     pub(super) node_life: NodeLife,
+    /// Pending timers of the node life cycle, so that they can be called off.
+    pub(super) node_timers: FxHashMap<NodeLifeEvent, Ticket>,
+    /// Names of nodes by their index.
+    pub(super) node_names: Vec<NameId>,
     pub(super) groups: Groups,
     pub(super) timeline: Timeline,
     /// Keys whose next try can only fail again unless something else changes.
@@ -152,6 +156,8 @@ impl<'a> World<'a> {
             kubelets: Kubelets::new(params, streams),
             kubelet_timers: FxHashMap::default(),
             node_life: NodeLife::new(params, streams),
+            node_timers: FxHashMap::default(),
+            node_names: Vec::new(),
             groups: Groups::default(),
             timeline: Timeline::new(setup),
             futile: BTreeSet::new(),
