@@ -388,7 +388,9 @@ mod tests {
     fn only_a_rollout_or_a_change_of_scale_needs_the_recorded_replicas() {
         let budget = budget(3, 1, 1);
         let ask = |seen: LeaderSetSeen<'_>| {
-            next(budget, Some(&seen), false, |count| drawn(&"o".repeat(count.unsigned_abs() as usize)))
+            next(budget, Some(&seen), false, |count| {
+                drawn(&"o".repeat(count.unsigned_abs() as usize))
+            })
         };
         assert!(ask(set(3, 0, "x")).is_ok());
         assert!(ask(set(2, 1, "x")).is_ok());

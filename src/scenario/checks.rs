@@ -16,7 +16,10 @@ pub(super) fn experiment(loaded: &Loaded) -> Result<(), Vec<Diagnostic>> {
             }
         };
         if variant.scenario.horizon.0 == Span::ZERO {
-            report(Diagnostic::error(Code::InvalidValue, "the horizon must be longer than 0"), "horizon");
+            report(
+                Diagnostic::error(Code::InvalidValue, "the horizon must be longer than 0"),
+                "horizon",
+            );
         }
         for (index, metric) in variant.scenario.metrics.iter().enumerate() {
             if !METRICS.contains(&metric.as_str()) {
@@ -43,5 +46,7 @@ pub(super) fn experiment(loaded: &Loaded) -> Result<(), Vec<Diagnostic>> {
 fn is_name(name: &str) -> bool {
     const LENGTH_MAX: usize = 64;
     let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
-    name.len() <= LENGTH_MAX && name.chars().all(allowed) && name.starts_with(|c: char| c.is_ascii_alphanumeric())
+    name.len() <= LENGTH_MAX
+        && name.chars().all(allowed)
+        && name.starts_with(|c: char| c.is_ascii_alphanumeric())
 }

@@ -7,8 +7,8 @@ use super::diagnostic::{Code, Diagnostic, suggestion};
 use super::tree::{At, Key, Node, Sources, Value};
 use serde::de::value::StrDeserializer;
 use serde::de::{
-    self, DeserializeOwned, DeserializeSeed, Deserializer, EnumAccess, IntoDeserializer, MapAccess, SeqAccess,
-    Unexpected, VariantAccess, Visitor,
+    self, DeserializeOwned, DeserializeSeed, Deserializer, EnumAccess, IntoDeserializer, MapAccess,
+    SeqAccess, Unexpected, VariantAccess, Visitor,
 };
 use std::fmt;
 
@@ -17,7 +17,9 @@ const SEPARATOR: char = '\u{1f}';
 
 /// Returns the typed value of a tree.
 pub(super) fn decode<T: DeserializeOwned>(sources: &Sources, node: &Node) -> Result<T, Diagnostic> {
-    T::deserialize(node).map_err(|failure| failure.with_place(node.at)).map_err(|failure| failure.diagnostic(sources))
+    T::deserialize(node)
+        .map_err(|failure| failure.with_place(node.at))
+        .map_err(|failure| failure.diagnostic(sources))
 }
 
 /// Returns an error of a stated code from within an implementation of `Deserialize`.
@@ -65,8 +67,10 @@ impl std::error::Error for Failure {}
 impl de::Error for Failure {
     fn custom<T: fmt::Display>(text: T) -> Self {
         let text = text.to_string();
-        let mut parts = text.strip_prefix(SEPARATOR).into_iter().flat_map(|rest| rest.split(SEPARATOR));
-        let (Some(code), Some(message), Some(help)) = (parts.next(), parts.next(), parts.next()) else {
+        let mut parts =
+            text.strip_prefix(SEPARATOR).into_iter().flat_map(|rest| rest.split(SEPARATOR));
+        let (Some(code), Some(message), Some(help)) = (parts.next(), parts.next(), parts.next())
+        else {
             return Self::new(Code::InvalidValue, text);
         };
         let code = [Code::BadDuration, Code::BadQuantity, Code::UnknownVersion, Code::BadGate]
@@ -90,7 +94,8 @@ impl de::Error for Failure {
     }
 
     fn unknown_field(field: &str, expected: &'static [&'static str]) -> Self {
-        let help = suggestion(field, expected.iter().copied()).or_else(|| Some("no field is allowed here".to_owned()));
+        let help = suggestion(field, expected.iter().copied())
+            .or_else(|| Some("no field is allowed here".to_owned()));
         Self { help, ..Self::new(Code::UnknownField, format!("unknown field `{field}`")) }
     }
 
@@ -134,7 +139,9 @@ impl<'de> Deserializer<'de> for &'de Node {
             Value::Float(value) => visitor.visit_f64(*value),
             Value::Text(text) => visitor.visit_borrowed_str(text),
             Value::List(items) => visitor.visit_seq(Items(items.iter())),
-            Value::Map(entries) => visitor.visit_map(Entries { entries: entries.iter(), value: None }),
+            Value::Map(entries) => {
+                visitor.visit_map(Entries { entries: entries.iter(), value: None })
+            }
         }
         .map_err(|failure: Failure| failure.with_place(self.at))
     }
@@ -172,7 +179,9 @@ impl<'de> Deserializer<'de> for &'de Node {
             Value::Map(entries) => {
                 let message = match entries.get(1) {
                     None => "expected one name with its value, found an empty mapping".to_owned(),
-                    Some((key, _)) => format!("only one of these can be given: `{}` is one too many", key.name),
+                    Some((key, _)) => {
+                        format!("only one of these can be given: `{}` is one too many", key.name)
+                    }
                 };
                 let mut failure = Failure::new(Code::InvalidValue, message);
                 failure.at = entries.get(1).map(|(key, _)| key.at);
@@ -180,8 +189,10 @@ impl<'de> Deserializer<'de> for &'de Node {
                 Err(failure)
             }
             other => {
-                let mut failure =
-                    Failure::new(Code::WrongType, format!("expected a name with its value, found {}", other.kind()));
+                let mut failure = Failure::new(
+                    Code::WrongType,
+                    format!("expected a name with its value, found {}", other.kind()),
+                );
                 failure.help = suggestion("", variants.iter().copied());
                 Err(failure)
             }
@@ -200,7 +211,10 @@ struct Items<'de>(std::slice::Iter<'de, Node>);
 impl<'de> SeqAccess<'de> for Items<'de> {
     type Error = Failure;
 
-    fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>, Failure> {
+    fn next_element_seed<T: DeserializeSeed<'de>>(
+        &mut self,
+        seed: T,
+    ) -> Result<Option<T::Value>, Failure> {
         let Some(node) = self.0.next() else { return Ok(None) };
         seed.deserialize(node).map(Some).map_err(|failure| failure.with_place(node.at))
     }
@@ -218,7 +232,10 @@ struct Entries<'de> {
 impl<'de> MapAccess<'de> for Entries<'de> {
     type Error = Failure;
 
-    fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, Failure> {
+    fn next_key_seed<K: DeserializeSeed<'de>>(
+        &mut self,
+        seed: K,
+    ) -> Result<Option<K::Value>, Failure> {
         let Some((key, node)) = self.entries.next() else { return Ok(None) };
         self.value = Some(node);
         let name: StrDeserializer<'_, Failure> = key.name.as_str().into_deserializer();
@@ -240,7 +257,10 @@ impl<'de> EnumAccess<'de> for Variant<'de> {
     type Error = Failure;
     type Variant = &'de Node;
 
-    fn variant_seed<T: DeserializeSeed<'de>>(self, seed: T) -> Result<(T::Value, &'de Node), Failure> {
+    fn variant_seed<T: DeserializeSeed<'de>>(
+        self,
+        seed: T,
+    ) -> Result<(T::Value, &'de Node), Failure> {
         let name: StrDeserializer<'_, Failure> = self.key.name.as_str().into_deserializer();
         let variant = seed.deserialize(name).map_err(|failure| failure.with_place(self.key.at))?;
         Ok((variant, self.value))
@@ -253,7 +273,8 @@ impl<'de> VariantAccess<'de> for &'de Node {
     fn unit_variant(self) -> Result<(), Failure> {
         match self.value {
             Value::Null => Ok(()),
-            _ => Err(Failure::new(Code::WrongType, "this name takes no value".to_owned()).with_place(self.at)),
+            _ => Err(Failure::new(Code::WrongType, "this name takes no value".to_owned())
+                .with_place(self.at)),
         }
     }
 
@@ -261,7 +282,11 @@ impl<'de> VariantAccess<'de> for &'de Node {
         seed.deserialize(self).map_err(|failure| failure.with_place(self.at))
     }
 
-    fn tuple_variant<V: Visitor<'de>>(self, _length: usize, visitor: V) -> Result<V::Value, Failure> {
+    fn tuple_variant<V: Visitor<'de>>(
+        self,
+        _length: usize,
+        visitor: V,
+    ) -> Result<V::Value, Failure> {
         self.deserialize_any(visitor)
     }
 

@@ -226,7 +226,10 @@ pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Opti
 }
 
 /// Returns the sentence that helps with an unknown name: the nearest known one, else all of them.
-pub(super) fn suggestion<'a>(name: &str, known: impl IntoIterator<Item = &'a str> + Clone) -> Option<String> {
+pub(super) fn suggestion<'a>(
+    name: &str,
+    known: impl IntoIterator<Item = &'a str> + Clone,
+) -> Option<String> {
     // More names than this do not help anybody.
     const LISTED_MAX: usize = 40;
     if let Some(near) = nearest(name, known.clone()) {
@@ -246,7 +249,10 @@ mod tests {
 
     #[test]
     fn a_slip_finds_the_name_that_was_meant() {
-        assert_eq!(nearest("nodesPerRak", ["nodes", "nodesPerRack", "racks"]), Some("nodesPerRack"));
+        assert_eq!(
+            nearest("nodesPerRak", ["nodes", "nodesPerRack", "racks"]),
+            Some("nodesPerRack")
+        );
         assert_eq!(nearest("Seeds", ["seeds", "shape"]), Some("seeds"));
         assert_eq!(nearest("xyz", ["nodes", "racks"]), None);
     }
@@ -260,7 +266,13 @@ mod tests {
 
     #[test]
     fn codes_print_as_they_serialize() {
-        for code in [Code::FileUnreadable, Code::NotAFile, Code::YamlBudget, Code::UnknownLabel, Code::Approximated] {
+        for code in [
+            Code::FileUnreadable,
+            Code::NotAFile,
+            Code::YamlBudget,
+            Code::UnknownLabel,
+            Code::Approximated,
+        ] {
             assert_eq!(serde_json::to_value(code).unwrap(), code.as_str());
         }
     }

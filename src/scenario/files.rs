@@ -17,7 +17,8 @@ pub(super) fn read_text(path: &Path, name: &str, bytes_max: u64) -> Result<Arc<s
     let metadata = fs::metadata(path).map_err(|error| unreadable(path, name, &error))?;
     if !metadata.is_file() {
         let what = if metadata.is_dir() { "a directory" } else { "not a regular file" };
-        return Err(Diagnostic::error(Code::NotAFile, format!("`{name}` is {what}, not a file")).in_file(name));
+        return Err(Diagnostic::error(Code::NotAFile, format!("`{name}` is {what}, not a file"))
+            .in_file(name));
     }
     if metadata.len() > bytes_max {
         let message = format!(
@@ -39,14 +40,17 @@ pub(super) fn read_text(path: &Path, name: &str, bytes_max: u64) -> Result<Arc<s
 }
 
 fn not_text(name: &str, problem: &str) -> Diagnostic {
-    Diagnostic::error(Code::NotText, format!("`{name}` is not a text file: {problem}")).in_file(name)
+    Diagnostic::error(Code::NotText, format!("`{name}` is not a text file: {problem}"))
+        .in_file(name)
 }
 
 fn unreadable(path: &Path, name: &str, error: &std::io::Error) -> Diagnostic {
     let missing = error.kind() == std::io::ErrorKind::NotFound;
-    let reason = if missing { "there is no such file".to_owned() } else { error.kind().to_string() };
+    let reason =
+        if missing { "there is no such file".to_owned() } else { error.kind().to_string() };
     let mut diagnostic =
-        Diagnostic::error(Code::FileUnreadable, format!("failed to read `{name}`: {reason}")).in_file(name);
+        Diagnostic::error(Code::FileUnreadable, format!("failed to read `{name}`: {reason}"))
+            .in_file(name);
     if missing {
         diagnostic.help = neighbour(path).map(|near| format!("did you mean `{near}`?"));
     }
@@ -55,9 +59,12 @@ fn unreadable(path: &Path, name: &str, error: &std::io::Error) -> Diagnostic {
 
 /// Returns the file beside a missing one whose name is nearest.
 fn neighbour(path: &Path) -> Option<String> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut names: Vec<String> =
-        fs::read_dir(folder).ok()?.filter_map(|entry| entry.ok()?.file_name().into_string().ok()).collect();
+    let folder =
+        path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mut names: Vec<String> = fs::read_dir(folder)
+        .ok()?
+        .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
+        .collect();
     names.sort_unstable();
     let wanted = path.file_name()?.to_str()?;
     nearest(wanted, names.iter().map(String::as_str)).map(str::to_owned)

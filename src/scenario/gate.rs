@@ -87,8 +87,9 @@ const COMPARISONS: [(&str, Comparison); 5] = [
 /// Reads a gate. The diagnostic has no place yet.
 pub fn parse_gate(text: &str) -> Result<Gate, Diagnostic> {
     let bad = |problem: String| {
-        Diagnostic::error(Code::BadGate, format!("`{text}` is not a gate: {problem}"))
-            .with_help("gates look like `p95(rollout_duration_s) < 2h` or `min(groups_ready_min) >= 3`")
+        Diagnostic::error(Code::BadGate, format!("`{text}` is not a gate: {problem}")).with_help(
+            "gates look like `p95(rollout_duration_s) < 2h` or `min(groups_ready_min) >= 3`",
+        )
     };
     let Some((call, rest)) = text.split_once(')') else {
         return Err(bad("the metric must stand in parentheses".to_owned()));
@@ -108,7 +109,8 @@ pub fn parse_gate(text: &str) -> Result<Gate, Diagnostic> {
         return Err(unknown_metric(metric));
     }
     let rest = rest.trim();
-    let Some((sign, comparison)) = COMPARISONS.iter().find(|(sign, _)| rest.starts_with(sign)) else {
+    let Some((sign, comparison)) = COMPARISONS.iter().find(|(sign, _)| rest.starts_with(sign))
+    else {
         return Err(bad("after the metric comes one of `<`, `<=`, `>`, `>=`, `==`".to_owned()));
     };
     let bound_text = rest[sign.len()..].trim();
@@ -118,9 +120,9 @@ pub fn parse_gate(text: &str) -> Result<Gate, Diagnostic> {
             .or_else(|_| bound_text.parse::<f64>())
             .map_err(|_| bad(format!("`{metric}` is compared with a duration or with seconds, not with `{bound_text}`")))?
     } else {
-        bound_text
-            .parse::<f64>()
-            .map_err(|_| bad(format!("`{metric}` is compared with a number, not with `{bound_text}`")))?
+        bound_text.parse::<f64>().map_err(|_| {
+            bad(format!("`{metric}` is compared with a number, not with `{bound_text}`"))
+        })?
     };
     if !bound.is_finite() {
         return Err(bad("the bound must be finite".to_owned()));
@@ -136,7 +138,8 @@ pub fn parse_gate(text: &str) -> Result<Gate, Diagnostic> {
 
 /// Returns the diagnostic for a metric that does not exist, without a place.
 pub(super) fn unknown_metric(name: &str) -> Diagnostic {
-    let mut diagnostic = Diagnostic::error(Code::UnknownName, format!("there is no metric `{name}`"));
+    let mut diagnostic =
+        Diagnostic::error(Code::UnknownName, format!("there is no metric `{name}`"));
     diagnostic.help = suggestion(name, METRICS);
     diagnostic
 }
@@ -163,7 +166,10 @@ mod tests {
     fn gates_compare_a_statistic_of_a_metric_with_a_bound_in_its_unit() {
         check("p95(rollout_duration_s) < 2h", Ok((Statistic::P95, Comparison::Less, 7200.0)));
         check("mean(rollout_duration_s)<=90", Ok((Statistic::Mean, Comparison::LessOrEqual, 90.0)));
-        check("min( groups_ready_min ) >= 3", Ok((Statistic::Min, Comparison::GreaterOrEqual, 3.0)));
+        check(
+            "min( groups_ready_min ) >= 3",
+            Ok((Statistic::Min, Comparison::GreaterOrEqual, 3.0)),
+        );
         check("max(pods_unschedulable_max) == 0", Ok((Statistic::Max, Comparison::Equal, 0.0)));
         check("min(groups_ready_min) >= 3h", Err("compared with a number"));
         check("p95(rollout_duration_s) < soon", Err("duration or with seconds"));

@@ -74,7 +74,13 @@ pub fn load(path: &Path, overrides: &[(String, String)]) -> Result<Loaded, Vec<D
     let tree = only_document(&sources, source, &file).map_err(|diagnostic| vec![diagnostic])?;
     let settings = parse_settings(&mut sources, overrides)?;
     let folder = path.parent().unwrap_or(Path::new("")).to_owned();
-    let mut reader = Reader { folder, sources, files: Files::default(), problems: Vec::new(), failed: Vec::new() };
+    let mut reader = Reader {
+        folder,
+        sources,
+        files: Files::default(),
+        problems: Vec::new(),
+        failed: Vec::new(),
+    };
 
     // The scenario as it is written must be sound before its variants are looked at.
     let plain: Scenario = decode(&reader.sources, &tree).map_err(|diagnostic| vec![diagnostic])?;
@@ -83,8 +89,10 @@ pub fn load(path: &Path, overrides: &[(String, String)]) -> Result<Loaded, Vec<D
     let base = reader.changed(&tree, &aliases, &[], &settings);
     let mut variants = IndexMap::new();
     for (name, changes) in variant_changes(&tree) {
-        if let Some((variant_tree, scenario)) = reader.changed(&tree, &aliases, &changes, &settings) {
-            let overrides = changes.iter().map(|(path, _, value)| (path.clone(), value.to_json())).collect();
+        if let Some((variant_tree, scenario)) = reader.changed(&tree, &aliases, &changes, &settings)
+        {
+            let overrides =
+                changes.iter().map(|(path, _, value)| (path.clone(), value.to_json())).collect();
             variants.insert(name, Variant { overrides, scenario, tree: variant_tree });
         }
     }
@@ -96,8 +104,10 @@ pub fn load(path: &Path, overrides: &[(String, String)]) -> Result<Loaded, Vec<D
     if !reader.problems.is_empty() {
         return Err(reader.finish_with_errors());
     }
-    let name = path.file_stem().map_or_else(|| file.clone(), |stem| stem.to_string_lossy().into_owned());
-    let loaded = Loaded { name, text, scenario, variants, files: reader.files, sources: reader.sources };
+    let name =
+        path.file_stem().map_or_else(|| file.clone(), |stem| stem.to_string_lossy().into_owned());
+    let loaded =
+        Loaded { name, text, scenario, variants, files: reader.files, sources: reader.sources };
     super::checks::experiment(&loaded).map(|()| loaded)
 }
 
@@ -117,7 +127,10 @@ fn only_document(sources: &Sources, source: usize, file: &str) -> Result<Node, D
 /// A path, where it stands, and the value to set.
 type Change = (String, At, Node);
 
-fn parse_settings(sources: &mut Sources, overrides: &[(String, String)]) -> Result<Vec<Change>, Vec<Diagnostic>> {
+fn parse_settings(
+    sources: &mut Sources,
+    overrides: &[(String, String)],
+) -> Result<Vec<Change>, Vec<Diagnostic>> {
     let mut settings = Vec::new();
     let mut problems = Vec::new();
     for (path, text) in overrides {
@@ -132,7 +145,9 @@ fn parse_settings(sources: &mut Sources, overrides: &[(String, String)]) -> Resu
 }
 
 fn variant_changes(tree: &Node) -> Vec<(String, Vec<Change>)> {
-    let Some(Node { value: Value::Map(variants), .. }) = tree.get("variants") else { return Vec::new() };
+    let Some(Node { value: Value::Map(variants), .. }) = tree.get("variants") else {
+        return Vec::new();
+    };
     let changes = |node: &Node| match &node.value {
         Value::Map(entries) => {
             entries.iter().map(|(key, value)| (key.name.clone(), key.at, value.clone())).collect()
@@ -177,11 +192,13 @@ impl Reader {
                 self.problems.push(problem);
                 continue;
             }
-            let result = overrides::apply(&self.sources, &mut changed, aliases, path, *at, value.clone());
+            let result =
+                overrides::apply(&self.sources, &mut changed, aliases, path, *at, value.clone());
             self.problems.extend(result.err());
         }
         for (path, at, value) in settings {
-            let result = overrides::apply(&self.sources, &mut changed, aliases, path, *at, value.clone());
+            let result =
+                overrides::apply(&self.sources, &mut changed, aliases, path, *at, value.clone());
             self.problems.extend(result.err());
         }
         if self.problems.len() > before {
@@ -202,7 +219,12 @@ impl Reader {
     /// Reads all files that a scenario names.
     fn read_all(&mut self, scenario: &Scenario, tree: &Node) {
         for (index, workload) in scenario.workloads.iter().enumerate() {
-            self.read_documents(&workload.manifest, tree, &format!("workloads[{index}].manifest"), false);
+            self.read_documents(
+                &workload.manifest,
+                tree,
+                &format!("workloads[{index}].manifest"),
+                false,
+            );
             self.read_workload_tables(workload, tree, &format!("workloads[{index}]"));
         }
         for (index, entry) in scenario.timeline.iter().enumerate() {
@@ -269,11 +291,16 @@ impl Reader {
     }
 
     fn read_documents(&mut self, name: &str, tree: &Node, path: &str, is_snapshot: bool) {
-        if self.files.documents.contains_key(name) || self.failed.iter().any(|failed| failed == name) {
+        if self.files.documents.contains_key(name)
+            || self.failed.iter().any(|failed| failed == name)
+        {
             return;
         }
-        let (bytes_max, bounds) =
-            if is_snapshot { (SNAPSHOT_MAX, Bounds::SNAPSHOT) } else { (WRITTEN_MAX, Bounds::WRITTEN) };
+        let (bytes_max, bounds) = if is_snapshot {
+            (SNAPSHOT_MAX, Bounds::SNAPSHOT)
+        } else {
+            (WRITTEN_MAX, Bounds::WRITTEN)
+        };
         let documents = read_text(&self.folder.join(name), name, bytes_max)
             .map_err(|problem| self.sources.place(problem, tree.place_of(path)))
             .and_then(|text| {
@@ -282,7 +309,8 @@ impl Reader {
             });
         match documents {
             Ok(documents) if documents.is_empty() => {
-                let problem = Diagnostic::error(Code::EmptyFile, format!("`{name}` holds no object"));
+                let problem =
+                    Diagnostic::error(Code::EmptyFile, format!("`{name}` holds no object"));
                 self.problems.push(self.sources.place(problem, tree.place_of(path)));
                 self.failed.push(name.to_owned());
             }
@@ -300,7 +328,9 @@ impl Reader {
     fn aliases(&self, scenario: &Scenario) -> Aliases {
         let names = |workload: &WorkloadSpec| {
             let documents = self.files.documents.get(&workload.manifest).into_iter().flatten();
-            let name = |document: &Node| document.get("metadata")?.get("name")?.as_str().map(str::to_owned);
+            let name = |document: &Node| {
+                document.get("metadata")?.get("name")?.as_str().map(str::to_owned)
+            };
             documents.filter_map(name).collect()
         };
         Aliases::from([("workloads".to_owned(), scenario.workloads.iter().map(names).collect())])

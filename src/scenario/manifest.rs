@@ -28,7 +28,11 @@ pub(super) fn api_version_of(object: &Node) -> &str {
 
 /// Returns the name of an object, empty where it has none.
 pub(super) fn name_of(object: &Node) -> &str {
-    object.get("metadata").and_then(|metadata| metadata.get("name")).and_then(Node::as_str).unwrap_or_default()
+    object
+        .get("metadata")
+        .and_then(|metadata| metadata.get("name"))
+        .and_then(Node::as_str)
+        .unwrap_or_default()
 }
 
 /// Returns a warning for each field of `object` that is not in `kept`, which is what was read, as JSON.

@@ -25,9 +25,11 @@ pub(super) fn apply(
 ) -> Result<(), Diagnostic> {
     let bad = |message: String| sources.place(Diagnostic::error(Code::BadOverride, message), at);
     let segments = segments(path).ok_or_else(|| {
-        bad(format!("`{path}` is not a path")).with_help("paths look like `workloads.vllm.rollout.maxSurge`")
+        bad(format!("`{path}` is not a path"))
+            .with_help("paths look like `workloads.vllm.rollout.maxSurge`")
     })?;
-    let (last, parents) = segments.split_last().ok_or_else(|| bad("the path is empty".to_owned()))?;
+    let (last, parents) =
+        segments.split_last().ok_or_else(|| bad("the path is empty".to_owned()))?;
     let mut holder = tree;
     let mut walked = String::new();
     for segment in parents {
@@ -36,11 +38,12 @@ pub(super) fn apply(
         }
         match &mut holder.value {
             Value::Map(entries) => {
-                let position = entries.iter().position(|(key, _)| key.name == *segment).unwrap_or_else(|| {
-                    let key = Key { at, name: segment.clone() };
-                    entries.push((key, Node { at, value: Value::Map(Vec::new()) }));
-                    entries.len() - 1
-                });
+                let position =
+                    entries.iter().position(|(key, _)| key.name == *segment).unwrap_or_else(|| {
+                        let key = Key { at, name: segment.clone() };
+                        entries.push((key, Node { at, value: Value::Map(Vec::new()) }));
+                        entries.len() - 1
+                    });
                 holder = &mut entries[position].1;
             }
             Value::List(items) => {
@@ -86,7 +89,8 @@ pub(super) fn apply(
 pub(super) fn refuse_in_variant(sources: &Sources, path: &str, at: At) -> Option<Diagnostic> {
     let first = path.split('.').next().unwrap_or_default();
     NOT_IN_VARIANTS.contains(&first).then(|| {
-        let message = format!("a variant cannot change `{first}`: it belongs to all variants together");
+        let message =
+            format!("a variant cannot change `{first}`: it belongs to all variants together");
         sources.place(Diagnostic::error(Code::BadOverride, message), at)
     })
 }
@@ -103,21 +107,27 @@ fn element(
         if index < items.len() {
             return Ok(index);
         }
-        let message = format!("`{list}` has {} elements, so there is no element {index}", items.len());
+        let message =
+            format!("`{list}` has {} elements, so there is no element {index}", items.len());
         return Err(sources.place(Diagnostic::error(Code::BadOverride, message), at));
     }
     let own_name = |item: &Node| item.get("name").and_then(Node::as_str).map(str::to_owned);
-    if let Some(index) = items.iter().position(|item| own_name(item).is_some_and(|name| name == segment)) {
+    if let Some(index) =
+        items.iter().position(|item| own_name(item).is_some_and(|name| name == segment))
+    {
         return Ok(index);
     }
-    let others = |index: usize| aliases.and_then(|aliases| aliases.get(index)).into_iter().flatten();
+    let others =
+        |index: usize| aliases.and_then(|aliases| aliases.get(index)).into_iter().flatten();
     if let Some(index) = (0..items.len()).find(|index| others(*index).any(|name| name == segment)) {
         return Ok(index);
     }
     let mut known: Vec<String> = items.iter().filter_map(own_name).collect();
     known.extend((0..items.len()).flat_map(others).cloned());
-    let mut diagnostic =
-        Diagnostic::error(Code::UnknownName, format!("`{list}` has no element that is called `{segment}`"));
+    let mut diagnostic = Diagnostic::error(
+        Code::UnknownName,
+        format!("`{list}` has no element that is called `{segment}`"),
+    );
     diagnostic.help = suggestion(segment, known.iter().map(String::as_str));
     Err(sources.place(diagnostic, at))
 }
@@ -163,18 +173,44 @@ mod tests {
         let at = At { source: 0, start: 0, end: 1 };
         match (apply(&sources, &mut tree, &aliases, path, at, value), expected) {
             (Ok(()), Ok(json)) => assert_eq!(tree.to_json().to_string(), json, "{path}"),
-            (Err(found), Err(part)) => assert!(found.message.contains(part), "{path}: {}", found.message),
+            (Err(found), Err(part)) => {
+                assert!(found.message.contains(part), "{path}: {}", found.message)
+            }
             (found, _) => panic!("{path}: {found:?}"),
         }
     }
 
     #[test]
     fn values_are_replaced_added_and_removed_by_path() {
-        check("a.b", "2", Ok(r#"{"a":{"b":2},"list":[{"name":"x","v":1},{"v":2}],"none":null,"plain":"text"}"#));
-        check("a.c.d", "2", Ok(r#"{"a":{"b":1,"c":{"d":2}},"list":[{"name":"x","v":1},{"v":2}],"none":null,"plain":"text"}"#));
-        check("none.\"x.y\"", "2", Ok(r#"{"a":{"b":1},"list":[{"name":"x","v":1},{"v":2}],"none":{"x.y":2},"plain":"text"}"#));
-        check("list.x.v", "3", Ok(r#"{"a":{"b":1},"list":[{"name":"x","v":3},{"v":2}],"none":null,"plain":"text"}"#));
-        check("list.y", "~", Ok(r#"{"a":{"b":1},"list":[{"name":"x","v":1}],"none":null,"plain":"text"}"#));
+        check(
+            "a.b",
+            "2",
+            Ok(r#"{"a":{"b":2},"list":[{"name":"x","v":1},{"v":2}],"none":null,"plain":"text"}"#),
+        );
+        check(
+            "a.c.d",
+            "2",
+            Ok(
+                r#"{"a":{"b":1,"c":{"d":2}},"list":[{"name":"x","v":1},{"v":2}],"none":null,"plain":"text"}"#,
+            ),
+        );
+        check(
+            "none.\"x.y\"",
+            "2",
+            Ok(
+                r#"{"a":{"b":1},"list":[{"name":"x","v":1},{"v":2}],"none":{"x.y":2},"plain":"text"}"#,
+            ),
+        );
+        check(
+            "list.x.v",
+            "3",
+            Ok(r#"{"a":{"b":1},"list":[{"name":"x","v":3},{"v":2}],"none":null,"plain":"text"}"#),
+        );
+        check(
+            "list.y",
+            "~",
+            Ok(r#"{"a":{"b":1},"list":[{"name":"x","v":1}],"none":null,"plain":"text"}"#),
+        );
         check("plain", "~", Ok(r#"{"a":{"b":1},"list":[{"name":"x","v":1},{"v":2}],"none":null}"#));
     }
 

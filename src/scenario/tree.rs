@@ -89,7 +89,9 @@ pub(super) enum Value {
 
 /// Returns the names and numbers of a path such as `timeline[2].setImage.set`.
 fn split(path: &str) -> impl Iterator<Item = &str> {
-    path.split(['.', '[']).filter(|segment| !segment.is_empty()).map(|segment| segment.trim_end_matches(']'))
+    path.split(['.', '['])
+        .filter(|segment| !segment.is_empty())
+        .map(|segment| segment.trim_end_matches(']'))
 }
 
 /// A key of a mapping and its place.
@@ -120,7 +122,9 @@ impl Node {
     /// Returns the value of a key of a mapping.
     pub(super) fn get(&self, name: &str) -> Option<&Self> {
         match &self.value {
-            Value::Map(entries) => entries.iter().find(|(key, _)| key.name == name).map(|(_, node)| node),
+            Value::Map(entries) => {
+                entries.iter().find(|(key, _)| key.name == name).map(|(_, node)| node)
+            }
             _ => None,
         }
     }
@@ -128,7 +132,9 @@ impl Node {
     /// Returns the value of a key of a mapping.
     pub(super) fn get_mut(&mut self, name: &str) -> Option<&mut Self> {
         match &mut self.value {
-            Value::Map(entries) => entries.iter_mut().find(|(key, _)| key.name == name).map(|(_, node)| node),
+            Value::Map(entries) => {
+                entries.iter_mut().find(|(key, _)| key.name == name).map(|(_, node)| node)
+            }
             _ => None,
         }
     }
@@ -187,7 +193,10 @@ impl Node {
         let Some(Value::Map(entries)) = self.value_at(parent).map(|holder| &holder.value) else {
             return self.place_of(parent);
         };
-        entries.iter().find(|(key, _)| key.name == name).map_or_else(|| self.place_of(parent), |(key, _)| key.at)
+        entries
+            .iter()
+            .find(|(key, _)| key.name == name)
+            .map_or_else(|| self.place_of(parent), |(key, _)| key.at)
     }
 
     fn part(&self, segment: &str) -> Option<&Self> {
@@ -221,7 +230,9 @@ impl Node {
         if !matches!(self.value, Value::Map(_)) {
             self.value = Value::Map(Vec::new());
         }
-        let Value::Map(entries) = &mut self.value else { unreachable!("it was made a mapping above") };
+        let Value::Map(entries) = &mut self.value else {
+            unreachable!("it was made a mapping above")
+        };
         let position = entries.iter().position(|(key, _)| key.name == name).unwrap_or_else(|| {
             entries.push((Key { at, name: name.to_owned() }, Self { at, value: Value::Null }));
             entries.len() - 1
@@ -254,12 +265,14 @@ impl Node {
             Value::Bool(value) => (*value).into(),
             Value::Int(value) => (*value).into(),
             Value::UInt(value) => (*value).into(),
-            Value::Float(value) => serde_json::Number::from_f64(*value).map_or(Json::Null, Json::Number),
+            Value::Float(value) => {
+                serde_json::Number::from_f64(*value).map_or(Json::Null, Json::Number)
+            }
             Value::Text(text) => text.as_str().into(),
             Value::List(items) => items.iter().map(Self::to_json).collect(),
-            Value::Map(entries) => {
-                Json::Object(entries.iter().map(|(key, node)| (key.name.clone(), node.to_json())).collect())
-            }
+            Value::Map(entries) => Json::Object(
+                entries.iter().map(|(key, node)| (key.name.clone(), node.to_json())).collect(),
+            ),
         }
     }
 
@@ -287,7 +300,8 @@ impl Node {
 
 impl At {
     fn from_location(location: Location) -> Self {
-        let start = usize::try_from(location.span().byte_offset().unwrap_or(0)).unwrap_or(usize::MAX);
+        let start =
+            usize::try_from(location.span().byte_offset().unwrap_or(0)).unwrap_or(usize::MAX);
         let length = usize::try_from(location.span().byte_len().unwrap_or(0)).unwrap_or(0);
         Self { source: 0, start, end: start.saturating_add(length) }
     }
@@ -336,7 +350,11 @@ impl<'de> Visitor<'de> for ValueVisitor {
     }
 
     fn visit_f64<E: serde::de::Error>(self, value: f64) -> Result<Value, E> {
-        if value.is_finite() { Ok(Value::Float(value)) } else { Err(E::custom("numbers must be finite")) }
+        if value.is_finite() {
+            Ok(Value::Float(value))
+        } else {
+            Err(E::custom("numbers must be finite"))
+        }
     }
 
     fn visit_str<E>(self, value: &str) -> Result<Value, E> {
@@ -379,7 +397,11 @@ impl Bounds {
 }
 
 /// Reads all documents of a text; empty ones are left out.
-pub(super) fn parse(sources: &Sources, source: usize, bounds: Bounds) -> Result<Vec<Node>, Diagnostic> {
+pub(super) fn parse(
+    sources: &Sources,
+    source: usize,
+    bounds: Bounds,
+) -> Result<Vec<Node>, Diagnostic> {
     // Deeper nesting than this is not written by hand, and a scenario needs less than ten levels.
     const DEPTH_MAX: usize = 100;
     let mut options = serde_yaml::options! {
@@ -408,7 +430,12 @@ pub(super) fn parse(sources: &Sources, source: usize, bounds: Bounds) -> Result<
 }
 
 /// Reads a text that holds one value, for `--set`.
-pub(super) fn parse_value(sources: &Sources, source: usize, text: &str, offset: usize) -> Result<Node, Diagnostic> {
+pub(super) fn parse_value(
+    sources: &Sources,
+    source: usize,
+    text: &str,
+    offset: usize,
+) -> Result<Node, Diagnostic> {
     let parsed: Result<Node, Error> =
         serde_yaml::from_str_with_options(text, serde_yaml::options! { with_snippet: false });
     let whole = At { source, start: offset, end: offset + text.len() };
@@ -457,22 +484,35 @@ fn syntax_diagnostic(sources: &Sources, source: usize, error: &Error) -> Diagnos
     let diagnostic = match inner {
         Error::DuplicateMappingKey { key, .. } => {
             let key = key.as_deref().unwrap_or("?");
-            Diagnostic::error(Code::DuplicateKey, format!("key `{key}` stands twice in one mapping"))
-                .with_label("second one here")
+            Diagnostic::error(
+                Code::DuplicateKey,
+                format!("key `{key}` stands twice in one mapping"),
+            )
+            .with_label("second one here")
         }
         Error::Budget { .. }
         | Error::AliasReplayLimitExceeded { .. }
         | Error::AliasExpansionLimitExceeded { .. }
-        | Error::AliasReplayStackDepthExceeded { .. } => {
-            Diagnostic::error(Code::YamlBudget, "this YAML is nested too deeply or grows too large")
-                .with_help("aliases that repeat aliases multiply: write the values out, or repeat fewer of them")
-        }
+        | Error::AliasReplayStackDepthExceeded { .. } => Diagnostic::error(
+            Code::YamlBudget,
+            "this YAML is nested too deeply or grows too large",
+        )
+        .with_help(
+            "aliases that repeat aliases multiply: write the values out, or repeat fewer of them",
+        ),
         Error::Message { msg, .. } => Diagnostic::error(Code::InvalidValue, msg.clone()),
-        _ => Diagnostic::error(Code::YamlSyntax, format!("this is not valid YAML: {}", message_of(inner))),
+        _ => Diagnostic::error(
+            Code::YamlSyntax,
+            format!("this is not valid YAML: {}", message_of(inner)),
+        ),
     };
     let start = error.location().map_or(0, |location| {
         let at = At::from_location(location);
-        if location.span().byte_offset().is_some() { at.start } else { offset_of(&sources.0[source].text, location) }
+        if location.span().byte_offset().is_some() {
+            at.start
+        } else {
+            offset_of(&sources.0[source].text, location)
+        }
     });
     let text = &sources.0[source].text;
     let start = text.floor_char_boundary(start.min(text.len()));

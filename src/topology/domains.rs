@@ -38,7 +38,13 @@ impl Domains {
             let mut here = None;
             for (depth, (key, value)) in path.iter().enumerate() {
                 let number = *numbers.entry((here, key, value)).or_insert_with(|| {
-                    let domain = Domain { key: key.clone(), value: value.clone(), parent: here, depth, nodes: 0 };
+                    let domain = Domain {
+                        key: key.clone(),
+                        value: value.clone(),
+                        parent: here,
+                        depth,
+                        nodes: 0,
+                    };
                     tree.domains.push(domain);
                     tree.domains.len() - 1
                 });
@@ -53,7 +59,8 @@ impl Domains {
     /// Returns the domains around a node, from the narrowest to the widest.
     pub fn around(&self, node: usize) -> impl Iterator<Item = &Domain> {
         let first = self.of_node.get(node).copied().flatten();
-        std::iter::successors(first, |number| self.domains[*number].parent).map(|number| &self.domains[number])
+        std::iter::successors(first, |number| self.domains[*number].parent)
+            .map(|number| &self.domains[number])
     }
 }
 
@@ -70,7 +77,8 @@ mod tests {
 
     #[test]
     fn equal_values_in_different_parents_are_different_domains() {
-        let paths = [path("block=a rack=1"), path("block=a rack=2"), path("block=b rack=1"), path("")];
+        let paths =
+            [path("block=a rack=1"), path("block=a rack=2"), path("block=b rack=1"), path("")];
         let tree = Domains::new(paths.iter().map(Vec::as_slice));
         assert_eq!(tree.domains.len(), 5);
         assert_eq!(tree.domains[0].nodes, 2);

@@ -57,8 +57,10 @@ mod tests {
     use super::*;
 
     fn check(labels: &[(&str, &str)], expected: &[&str]) {
-        let labels = labels.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
-        let values: Vec<String> = domain_path(&labels).into_iter().map(|(_, value)| value).collect();
+        let labels =
+            labels.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+        let values: Vec<String> =
+            domain_path(&labels).into_iter().map(|(_, value)| value).collect();
         assert_eq!(values, expected);
     }
 

@@ -231,7 +231,8 @@ impl Shape {
 impl Nodes {
     fn nodes(&self, prefix: &str) -> Result<Vec<NodeDescription>, ShapeError> {
         check_size(&[("count", self.count)])?;
-        let resources = self.resources.with_defaults(&Defaults::GPU_NODE, &self.accelerator, self.gpus);
+        let resources =
+            self.resources.with_defaults(&Defaults::GPU_NODE, &self.accelerator, self.gpus);
         let width = digits(self.count);
         let node = |index: u32| {
             let mut labels = BTreeMap::new();
@@ -252,7 +253,8 @@ impl Racks {
             ("racks", self.racks),
             ("nodesPerRack", self.nodes_per_rack),
         ])?;
-        let resources = self.resources.with_defaults(&Defaults::GPU_NODE, &self.accelerator, self.gpus);
+        let resources =
+            self.resources.with_defaults(&Defaults::GPU_NODE, &self.accelerator, self.gpus);
         let mut nodes = Vec::new();
         let mut rack_number = 0;
         let rack_width = digits(self.zones * self.blocks * self.racks);
@@ -272,7 +274,8 @@ impl Racks {
                         }
                         let rack = format!("rack-{rack_number:0rack_width$}");
                         labels.insert(self.rack_key.clone(), rack);
-                        let name = format!("{prefix}-{rack_number:0rack_width$}-{node:0node_width$}");
+                        let name =
+                            format!("{prefix}-{rack_number:0rack_width$}-{node:0node_width$}");
                         nodes.push(describe(name, labels, &resources));
                     }
                 }
@@ -297,7 +300,9 @@ impl Superpod {
         for unit in 1..=self.scalable_units {
             for place in 0..self.nodes {
                 let number = (unit - 1) * self.nodes + place + 1;
-                let rack = (unit - 1) * self.nodes.div_ceil(self.nodes_per_rack) + place / self.nodes_per_rack + 1;
+                let rack = (unit - 1) * self.nodes.div_ceil(self.nodes_per_rack)
+                    + place / self.nodes_per_rack
+                    + 1;
                 let mut labels = BTreeMap::from([
                     ("fabric.topograph.run/tier-0".to_owned(), format!("su-{unit}")),
                     (self.rack_key.clone(), format!("rack-{rack}")),
@@ -351,7 +356,8 @@ impl TpuSlices {
         if chips % u64::from(per_node) != 0 {
             return Err(ShapeError::Chips { chips, per_node });
         }
-        let hosts = u32::try_from(chips / u64::from(per_node)).map_err(|_| ShapeError::TooManyNodes(chips))?;
+        let hosts = u32::try_from(chips / u64::from(per_node))
+            .map_err(|_| ShapeError::TooManyNodes(chips))?;
         check_size(&[("slices", self.slices), ("topology", hosts)])?;
         let resources = self.resources.with_defaults(&Defaults::TPU_VM, "google.com/tpu", per_node);
         let slice_width = digits(self.slices);
@@ -360,7 +366,10 @@ impl TpuSlices {
         for slice in 1..=self.slices {
             for host in 1..=hosts {
                 let labels = BTreeMap::from([
-                    ("cloud.google.com/gke-nodepool".to_owned(), format!("{prefix}-{slice:0slice_width$}")),
+                    (
+                        "cloud.google.com/gke-nodepool".to_owned(),
+                        format!("{prefix}-{slice:0slice_width$}"),
+                    ),
                     ("cloud.google.com/gke-tpu-topology".to_owned(), self.topology.clone()),
                     ("cloud.google.com/gke-tpu-accelerator".to_owned(), self.accelerator.clone()),
                 ]);
@@ -372,8 +381,11 @@ impl TpuSlices {
     }
 
     fn chips(&self) -> Result<u64, ShapeError> {
-        let axes: Option<Vec<u64>> =
-            self.topology.split('x').map(|axis| axis.parse().ok().filter(|length| *length > 0)).collect();
+        let axes: Option<Vec<u64>> = self
+            .topology
+            .split('x')
+            .map(|axis| axis.parse().ok().filter(|length| *length > 0))
+            .collect();
         match axes.as_deref() {
             Some([x, y]) => x.checked_mul(*y),
             Some([x, y, z]) => x.checked_mul(*y).and_then(|area| area.checked_mul(*z)),
@@ -402,14 +414,24 @@ impl Defaults {
 }
 
 impl NodeResources {
-    fn with_defaults(&self, defaults: &Defaults, accelerator: &str, count: u32) -> BTreeMap<String, String> {
+    fn with_defaults(
+        &self,
+        defaults: &Defaults,
+        accelerator: &str,
+        count: u32,
+    ) -> BTreeMap<String, String> {
         // The kubelet's `--max-pods`.
         const PODS: u32 = 110;
-        let or = |given: &Option<String>, default: &str| given.clone().unwrap_or_else(|| default.to_owned());
+        let or = |given: &Option<String>, default: &str| {
+            given.clone().unwrap_or_else(|| default.to_owned())
+        };
         let mut resources = BTreeMap::from([
             ("cpu".to_owned(), or(&self.cpu, defaults.cpu)),
             ("memory".to_owned(), or(&self.memory, defaults.memory)),
-            ("ephemeral-storage".to_owned(), or(&self.ephemeral_storage, defaults.ephemeral_storage)),
+            (
+                "ephemeral-storage".to_owned(),
+                or(&self.ephemeral_storage, defaults.ephemeral_storage),
+            ),
             ("pods".to_owned(), self.pods.unwrap_or(PODS).to_string()),
         ]);
         if count > 0 {
@@ -428,7 +450,13 @@ fn describe(
     labels.insert("kubernetes.io/os".to_owned(), "linux".to_owned());
     labels.entry("kubernetes.io/arch".to_owned()).or_insert_with(|| "amd64".to_owned());
     let path = domain_path(&labels);
-    NodeDescription { name, labels, path, resources: resources.clone(), ..NodeDescription::default() }
+    NodeDescription {
+        name,
+        labels,
+        path,
+        resources: resources.clone(),
+        ..NodeDescription::default()
+    }
 }
 
 fn gpu_labels(product: &str, count: u32) -> [(String, String); 2] {
@@ -442,7 +470,9 @@ fn check_size(factors: &[(&'static str, u32)]) -> Result<(), ShapeError> {
     if let Some((name, _)) = factors.iter().find(|(_, factor)| *factor == 0) {
         return Err(ShapeError::Zero(name));
     }
-    let count = factors.iter().fold(1_u64, |product, (_, factor)| product.saturating_mul(u64::from(*factor)));
+    let count = factors
+        .iter()
+        .fold(1_u64, |product, (_, factor)| product.saturating_mul(u64::from(*factor)));
     if count > NODES_MAX { Err(ShapeError::TooManyNodes(count)) } else { Ok(()) }
 }
 
@@ -484,7 +514,10 @@ mod tests {
             shape.nodes("n").unwrap_err().to_string()
         };
         assert_eq!(error("nodes: {count: 0}"), "`count` must be at least 1");
-        assert_eq!(error("tpuSlices: {slices: 1, topology: 4by4}"), ShapeError::Topology.to_string());
+        assert_eq!(
+            error("tpuSlices: {slices: 1, topology: 4by4}"),
+            ShapeError::Topology.to_string()
+        );
         assert_eq!(
             error("tpuSlices: {slices: 1, topology: 3x3}"),
             "a slice of 9 chips cannot be divided into VMs of 4"

@@ -287,17 +287,26 @@ impl World<'_> {
     }
 
     fn node_name(&self, node: NodeId) -> Option<NameId> {
-        self.node_names.get(node.0 as usize).copied().filter(|name| self.store.get::<NodeRecord>(*name).is_some())
+        self.node_names
+            .get(node.0 as usize)
+            .copied()
+            .filter(|name| self.store.get::<NodeRecord>(*name).is_some())
     }
 
     fn set_node_ready(&mut self, node: NodeId, is_ready: bool) {
         let Some(name) = self.node_name(node) else { return };
-        let result = self.store.update::<NodeRecord>(name, None, |record| record.is_ready = is_ready);
+        let result =
+            self.store.update::<NodeRecord>(name, None, |record| record.is_ready = is_ready);
         debug_assert!(result.is_ok(), "the node was looked up: {result:?}");
     }
 
     /// Tells the node life cycle what it sees of a pod.
-    fn node_life_pod(&mut self, old: Option<&PodRecord>, new: Option<&PodRecord>, events: &mut Events) {
+    fn node_life_pod(
+        &mut self,
+        old: Option<&PodRecord>,
+        new: Option<&PodRecord>,
+        events: &mut Events,
+    ) {
         let mut out = Vec::new();
         let was_bound = old.is_some_and(|old| old.node.is_some());
         match new {
@@ -330,14 +339,19 @@ impl World<'_> {
         let of = |key: &str, default: Toleration| {
             let matching = stated.iter().filter(|toleration| {
                 toleration.key.as_deref().is_none_or(|stated| stated.is_empty() || stated == key)
-                    && toleration.effect.as_deref().is_none_or(|effect| effect.is_empty() || effect == "NoExecute")
+                    && toleration
+                        .effect
+                        .as_deref()
+                        .is_none_or(|effect| effect.is_empty() || effect == "NoExecute")
             });
             let mut found = default;
             let mut is_stated = false;
             for toleration in matching {
                 let this = match toleration.toleration_seconds {
                     None => Toleration::Forever,
-                    Some(seconds) => Toleration::For(Span::from_secs(u64::try_from(seconds).unwrap_or(0))),
+                    Some(seconds) => {
+                        Toleration::For(Span::from_secs(u64::try_from(seconds).unwrap_or(0)))
+                    }
                 };
                 found = if is_stated { shorter(found, this) } else { this };
                 is_stated = true;
@@ -345,7 +359,10 @@ impl World<'_> {
             found
         };
         Tolerations {
-            unreachable: of("node.kubernetes.io/unreachable", Toleration::For(self.setup.params.eviction_toleration)),
+            unreachable: of(
+                "node.kubernetes.io/unreachable",
+                Toleration::For(self.setup.params.eviction_toleration),
+            ),
             out_of_service: of("node.kubernetes.io/out-of-service", Toleration::None),
         }
     }

@@ -441,7 +441,8 @@ pub struct ClientLimit {
 impl Default for Params {
     /// Returns the real components' defaults; where no source is named the number is an assumption.
     fn default() -> Self {
-        let ms = |min: f64, max: f64| Distribution::Uniform { min: min / 1000.0, max: max / 1000.0 };
+        let ms =
+            |min: f64, max: f64| Distribution::Uniform { min: min / 1000.0, max: max / 1000.0 };
         Self {
             // Writes of 5–15 ms, passes and bindings of 5–20 ms: assumptions within what clusters show.
             api_write: ms(5.0, 15.0),

@@ -25,19 +25,24 @@ impl Lowering<'_> {
         }
         let events_max = control.events_max.unwrap_or(EVENTS_MAX);
         if events_max == 0 {
-            self.error(Code::InvalidValue, "control.eventsMax", "expected a number of at least 1, found 0");
+            self.error(
+                Code::InvalidValue,
+                "control.eventsMax",
+                "expected a number of at least 1, found 0",
+            );
         }
         ((self.problems.len() == before).then_some(params), events_max)
     }
 
     fn delays(&mut self, control: &Control, params: &mut Params) {
-        let mut set = |spec: &Option<DistributionSpec<Duration>>, name: &str, field: &mut Distribution| {
-            if let Some(spec) = spec
-                && let Some(distribution) = self.distribution(spec, &format!("control.{name}"))
-            {
-                *field = distribution;
-            }
-        };
+        let mut set =
+            |spec: &Option<DistributionSpec<Duration>>, name: &str, field: &mut Distribution| {
+                if let Some(spec) = spec
+                    && let Some(distribution) = self.distribution(spec, &format!("control.{name}"))
+                {
+                    *field = distribution;
+                }
+            };
         set(&control.api_write, "apiWrite", &mut params.api_write);
         set(&control.watch_delay, "watchDelay", &mut params.watch_delay);
         set(&control.reconcile, "reconcile", &mut params.reconcile);
@@ -89,8 +94,16 @@ impl Lowering<'_> {
             *field = value;
         };
         set(spec.eviction_rate, "evictionRate", &mut params.node_life.eviction_rate);
-        set(spec.secondary_eviction_rate, "secondaryEvictionRate", &mut params.node_life.secondary_eviction_rate);
-        set(spec.unhealthy_zone_share, "unhealthyZoneShare", &mut params.node_life.unhealthy_zone_share);
+        set(
+            spec.secondary_eviction_rate,
+            "secondaryEvictionRate",
+            &mut params.node_life.secondary_eviction_rate,
+        );
+        set(
+            spec.unhealthy_zone_share,
+            "unhealthyZoneShare",
+            &mut params.node_life.unhealthy_zone_share,
+        );
         if let Some(nodes) = spec.large_zone_nodes {
             params.node_life.large_zone_nodes = nodes;
         }
@@ -143,12 +156,17 @@ impl Lowering<'_> {
             (params.node_life.pod_gc_period, "nodeLife.podGcPeriod"),
         ] {
             if period == Span::ZERO {
-                self.error(Code::InvalidValue, &format!("control.{name}"), "this period must be longer than 0");
+                self.error(
+                    Code::InvalidValue,
+                    &format!("control.{name}"),
+                    "this period must be longer than 0",
+                );
             }
         }
-        for ((first, longest), name) in
-            [(params.schedule_backoff, "scheduleBackoff"), (params.restart_backoff, "restartBackoff")]
-        {
+        for ((first, longest), name) in [
+            (params.schedule_backoff, "scheduleBackoff"),
+            (params.restart_backoff, "restartBackoff"),
+        ] {
             if first > longest {
                 let message = format!("`{name}` is longer than `{name}Max`");
                 self.error(Code::InvalidValue, &format!("control.{name}"), message);

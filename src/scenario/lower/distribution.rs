@@ -32,7 +32,11 @@ impl Lowering<'_> {
             Form::Uniform { min, max } => {
                 let (min, max) = (min.magnitude(), max.magnitude());
                 if min > max {
-                    self.error(Code::InvalidValue, &format!("{path}.uniform"), "`min` is larger than `max`");
+                    self.error(
+                        Code::InvalidValue,
+                        &format!("{path}.uniform"),
+                        "`min` is larger than `max`",
+                    );
                     return None;
                 }
                 Distribution::Uniform { min, max }
@@ -53,7 +57,11 @@ impl Lowering<'_> {
             Form::Empirical(table) => return self.empirical(table, &format!("{path}.empirical")),
             Form::Mixture(parts) => {
                 if parts.is_empty() {
-                    self.error(Code::InvalidValue, &format!("{path}.mixture"), "a mixture needs at least one part");
+                    self.error(
+                        Code::InvalidValue,
+                        &format!("{path}.mixture"),
+                        "a mixture needs at least one part",
+                    );
                     return None;
                 }
                 let mut weighted = Vec::with_capacity(parts.len());

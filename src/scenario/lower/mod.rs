@@ -94,8 +94,10 @@ impl Lowering<'_> {
         let by_version = minor == 37 || (minor == 35 && patch <= 3);
         for gate in self.scenario.feature_gates.keys() {
             if gate != MAX_UNAVAILABLE_STATEFUL_SET {
-                let mut warning =
-                    Diagnostic::warning(Code::NotSimulated, format!("feature gate `{gate}` has no effect in the simulator"));
+                let mut warning = Diagnostic::warning(
+                    Code::NotSimulated,
+                    format!("feature gate `{gate}` has no effect in the simulator"),
+                );
                 warning.help = suggestion(gate, [MAX_UNAVAILABLE_STATEFUL_SET]);
                 self.report_key(warning, &format!("featureGates.{gate}"));
             }
@@ -162,12 +164,17 @@ mod tests {
     #[test]
     fn settings_win_over_the_file_and_reach_into_workloads_by_the_name_of_a_set() {
         let set = |path: &str, value: &str| (path.to_owned(), value.to_owned());
-        let settings = [set("workloads.vllm.replicas", "3"), set("kubernetes", "1.35.2"), set("horizon", "1h")];
+        let settings = [
+            set("workloads.vllm.replicas", "3"),
+            set("kubernetes", "1.35.2"),
+            set("horizon", "1h"),
+        ];
         let loaded = load(Path::new("scenarios/quickstart.yaml"), &settings).unwrap();
         let setup = lower(&loaded, "base").unwrap().setup;
         assert!(setup.kubernetes.max_unavailable_stateful_set);
         assert_eq!(setup.horizon, crate::engine::Span::from_secs(3600));
-        let crate::backend::sim::setup::Object::LeaderWorkerSet(lws) = &setup.workloads[0].object else {
+        let crate::backend::sim::setup::Object::LeaderWorkerSet(lws) = &setup.workloads[0].object
+        else {
             panic!("the first object of the manifest is the set")
         };
         assert_eq!(lws.spec.replicas, Some(3));
@@ -177,8 +184,12 @@ mod tests {
     fn built_in_profiles_are_sound() {
         let loaded = load(Path::new("scenarios/quickstart.yaml"), &[]).unwrap();
         let chosen = &loaded.variants["base"];
-        let mut lowering =
-            Lowering { loaded: &loaded, scenario: &chosen.scenario, tree: &chosen.tree, problems: Vec::new() };
+        let mut lowering = Lowering {
+            loaded: &loaded,
+            scenario: &chosen.scenario,
+            tree: &chosen.tree,
+            problems: Vec::new(),
+        };
         let profiles = lowering.profiles();
         assert_eq!(lowering.problems, []);
         assert!(profiles.len() >= 8 && profiles.values().all(Option::is_some));

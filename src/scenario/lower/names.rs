@@ -48,7 +48,10 @@ pub(super) fn identity(object: &Object) -> (&'static str, String, String) {
 }
 
 impl Names {
-    pub(super) fn new<'a>(workloads: impl Iterator<Item = &'a Workload>, nodes: &[Arc<Node>]) -> Self {
+    pub(super) fn new<'a>(
+        workloads: impl Iterator<Item = &'a Workload>,
+        nodes: &[Arc<Node>],
+    ) -> Self {
         let mut names = Self::default();
         for workload in workloads {
             let (kind, namespace, name) = identity(&workload.object);
@@ -69,8 +72,14 @@ impl Names {
 
     /// Returns the full names of the sets that a name may mean: one for `namespace/name`, any number for `name`.
     pub(super) fn sets_called(&self, name: &str) -> Vec<(&str, Named)> {
-        let matches = |full: &str| full == name || full.split_once('/').is_some_and(|(_, short)| short == name);
-        self.sets.iter().filter(|(full, _)| matches(full)).map(|(full, named)| (full.as_str(), *named)).collect()
+        let matches = |full: &str| {
+            full == name || full.split_once('/').is_some_and(|(_, short)| short == name)
+        };
+        self.sets
+            .iter()
+            .filter(|(full, _)| matches(full))
+            .map(|(full, named)| (full.as_str(), *named))
+            .collect()
     }
 
     /// Returns the full name of a pod: one of the user's, or one that a set makes (`set-0`, `set-0-1`).
@@ -79,8 +88,14 @@ impl Names {
             Some((namespace, short)) => (Some(namespace), short),
             None => (None, name),
         };
-        let is_in = |full: &str| namespace.is_none_or(|namespace| full.split_once('/').is_some_and(|(n, _)| n == namespace));
-        let own = self.pods.iter().find(|full| is_in(full) && full.split_once('/').is_some_and(|(_, s)| s == short));
+        let is_in = |full: &str| {
+            namespace
+                .is_none_or(|namespace| full.split_once('/').is_some_and(|(n, _)| n == namespace))
+        };
+        let own = self
+            .pods
+            .iter()
+            .find(|full| is_in(full) && full.split_once('/').is_some_and(|(_, s)| s == short));
         if let Some(full) = own {
             return Some(full.clone());
         }
@@ -92,7 +107,10 @@ impl Names {
                 return None;
             }
             owner = rest;
-            let set = self.sets.keys().find(|full| is_in(full) && full.split_once('/').is_some_and(|(_, s)| s == owner));
+            let set = self
+                .sets
+                .keys()
+                .find(|full| is_in(full) && full.split_once('/').is_some_and(|(_, s)| s == owner));
             if let Some((namespace, _)) = set.and_then(|full| full.split_once('/')) {
                 return Some(format!("{namespace}/{short}"));
             }

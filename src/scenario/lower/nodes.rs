@@ -57,7 +57,9 @@ impl Lowering<'_> {
             Ok(nodes) => {
                 if let Some(node) = nodes.first() {
                     let resources = self.tree.value_at(path).and_then(|node| match &node.value {
-                        crate::scenario::tree::Value::Map(entries) => entries.first().map(|(key, _)| key.name.clone()),
+                        crate::scenario::tree::Value::Map(entries) => {
+                            entries.first().map(|(key, _)| key.name.clone())
+                        }
                         _ => None,
                     });
                     let path = format!("{path}.{}.resources", resources.unwrap_or_default());
@@ -79,9 +81,11 @@ impl Lowering<'_> {
                 Ok(_) => continue,
                 Err(error) => error.to_string(),
             };
-            let diagnostic =
-                Diagnostic::error(Code::BadQuantity, format!("`{text}` is not a quantity of `{name}`: {problem}"))
-                    .with_help("quantities look like `192`, `500m`, `2000Gi`");
+            let diagnostic = Diagnostic::error(
+                Code::BadQuantity,
+                format!("`{text}` is not a quantity of `{name}`: {problem}"),
+            )
+            .with_help("quantities look like `192`, `500m`, `2000Gi`");
             self.report(diagnostic, &format!("{path}.{name}"));
         }
     }
@@ -104,7 +108,8 @@ impl Lowering<'_> {
     }
 
     fn check_cordoned(&mut self, nodes: &[Node]) {
-        let names: BTreeSet<&str> = nodes.iter().filter_map(|node| node.metadata.name.as_deref()).collect();
+        let names: BTreeSet<&str> =
+            nodes.iter().filter_map(|node| node.metadata.name.as_deref()).collect();
         for (index, name) in self.scenario.cluster.cordoned.iter().enumerate() {
             if !names.contains(name.as_str()) {
                 let message = format!("there is no node `{name}`");
@@ -119,8 +124,11 @@ impl Lowering<'_> {
         for node in nodes {
             let name = node.metadata.name.as_deref().unwrap_or_default();
             if !seen.insert(name) {
-                let diagnostic = Diagnostic::error(Code::DuplicateName, format!("two nodes are called `{name}`"))
-                    .with_help("names of generated nodes begin with the name of their group");
+                let diagnostic = Diagnostic::error(
+                    Code::DuplicateName,
+                    format!("two nodes are called `{name}`"),
+                )
+                .with_help("names of generated nodes begin with the name of their group");
                 self.report(diagnostic, "cluster");
                 return;
             }
@@ -129,18 +137,26 @@ impl Lowering<'_> {
 
     fn snapshot_nodes(&mut self) -> Vec<Node> {
         let Some(file) = &self.scenario.cluster.nodes else { return Vec::new() };
-        let documents = self.loaded.files.documents.get(file).map(Vec::as_slice).unwrap_or_default();
+        let documents =
+            self.loaded.files.documents.get(file).map(Vec::as_slice).unwrap_or_default();
         let mut nodes = Vec::new();
         for item in items(documents) {
             if kind_of(item) != "Node" {
-                let message = format!("expected an object of kind `Node`, found `{}`", kind_of(item));
+                let message =
+                    format!("expected an object of kind `Node`, found `{}`", kind_of(item));
                 let help = "the file is meant to be the output of `kubectl get nodes -o yaml`";
-                self.report_at(Diagnostic::error(Code::InvalidObject, message).with_help(help), item.at);
+                self.report_at(
+                    Diagnostic::error(Code::InvalidObject, message).with_help(help),
+                    item.at,
+                );
                 continue;
             }
             match decode::<Node>(&self.loaded.sources, item) {
                 Ok(node) if node.metadata.name.is_some() => nodes.push(node),
-                Ok(_) => self.report_at(Diagnostic::error(Code::InvalidObject, "this node has no name"), item.at),
+                Ok(_) => self.report_at(
+                    Diagnostic::error(Code::InvalidObject, "this node has no name"),
+                    item.at,
+                ),
                 Err(problem) => self.problems.push(problem),
             }
         }
@@ -150,16 +166,27 @@ impl Lowering<'_> {
     /// Returns the pods that run from the start.
     pub(super) fn existing_pods(&mut self, nodes: &[Arc<Node>]) -> Vec<Workload> {
         let Some(file) = &self.scenario.cluster.pods else { return Vec::new() };
-        let documents = self.loaded.files.documents.get(file).map(Vec::as_slice).unwrap_or_default();
-        let names: BTreeSet<&str> = nodes.iter().filter_map(|node| node.metadata.name.as_deref()).collect();
+        let documents =
+            self.loaded.files.documents.get(file).map(Vec::as_slice).unwrap_or_default();
+        let names: BTreeSet<&str> =
+            nodes.iter().filter_map(|node| node.metadata.name.as_deref()).collect();
         let stop = Distribution::Constant(1.0);
-        let profile = Arc::new(Profile { name: "existing".into(), stages: Vec::new(), stop, peer_loss: None });
+        let profile = Arc::new(Profile {
+            name: "existing".into(),
+            stages: Vec::new(),
+            stop,
+            peer_loss: None,
+        });
         let mut pods = Vec::new();
         for item in items(documents) {
             if kind_of(item) != "Pod" {
-                let message = format!("expected an object of kind `Pod`, found `{}`", kind_of(item));
+                let message =
+                    format!("expected an object of kind `Pod`, found `{}`", kind_of(item));
                 let help = "the file is meant to be the output of `kubectl get pods -A -o yaml`";
-                self.report_at(Diagnostic::error(Code::InvalidObject, message).with_help(help), item.at);
+                self.report_at(
+                    Diagnostic::error(Code::InvalidObject, message).with_help(help),
+                    item.at,
+                );
                 continue;
             }
             let pod = match decode::<Pod>(&self.loaded.sources, item) {
@@ -171,12 +198,22 @@ impl Lowering<'_> {
             };
             let phase = pod.status.as_ref().and_then(|status| status.phase.as_deref());
             let node = pod.spec.as_ref().and_then(|spec| spec.node_name.as_deref());
-            let (Some(node), None | Some("Running" | "Pending" | "Unknown")) = (node, phase) else { continue };
+            let (Some(node), None | Some("Running" | "Pending" | "Unknown")) = (node, phase) else {
+                continue;
+            };
             if names.contains(node) {
-                pods.push(Workload { object: Object::Pod(Arc::new(pod)), profile: Arc::clone(&profile) });
+                pods.push(Workload {
+                    object: Object::Pod(Arc::new(pod)),
+                    profile: Arc::clone(&profile),
+                });
             } else {
-                let message = format!("this pod is on node `{node}`, which the cluster does not have; it is left out");
-                self.report_at(Diagnostic::warning(Code::UnknownName, message), item.place_of("spec.nodeName"));
+                let message = format!(
+                    "this pod is on node `{node}`, which the cluster does not have; it is left out"
+                );
+                self.report_at(
+                    Diagnostic::warning(Code::UnknownName, message),
+                    item.place_of("spec.nodeName"),
+                );
             }
         }
         pods
@@ -184,12 +221,15 @@ impl Lowering<'_> {
 }
 
 fn camel_case(resources: &BTreeMap<String, String>) -> BTreeMap<String, String> {
-    let rename = |name: &String| if name == "ephemeral-storage" { "ephemeralStorage".to_owned() } else { name.clone() };
+    let rename = |name: &String| {
+        if name == "ephemeral-storage" { "ephemeralStorage".to_owned() } else { name.clone() }
+    };
     resources.iter().map(|(name, text)| (rename(name), text.clone())).collect()
 }
 
 fn node_object(description: NodeDescription) -> Node {
-    let NodeDescription { name, labels, taints, resources, path: _, rails: _, is_cordoned } = description;
+    let NodeDescription { name, labels, taints, resources, path: _, rails: _, is_cordoned } =
+        description;
     let allocatable: BTreeMap<String, Quantity> =
         resources.into_iter().map(|(resource, amount)| (resource, Quantity(amount))).collect();
     Node {

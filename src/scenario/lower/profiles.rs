@@ -7,7 +7,8 @@ use crate::backend::sim::setup::{Members, Profile, Source, Stage, StageCache, St
 use crate::engine::Distribution;
 use crate::scenario::diagnostic::{Code, Diagnostic};
 use crate::scenario::schema::{
-    CacheSpec, Duration, Hit, MembersSpec, ProfileChoice, ProfileSpec, SourceSpec, StageKindSpec, StageSpec, TransferSpec,
+    CacheSpec, Duration, Hit, MembersSpec, ProfileChoice, ProfileSpec, SourceSpec, StageKindSpec,
+    StageSpec, TransferSpec,
 };
 use petgraph::algo::{tarjan_scc, toposort};
 use petgraph::graph::{DiGraph, NodeIndex};
@@ -18,7 +19,8 @@ use std::sync::{Arc, LazyLock};
 const STOP_S: f64 = 1.0;
 
 static BUILTIN: LazyLock<BTreeMap<String, ProfileSpec>> = LazyLock::new(|| {
-    serde_yaml::from_str(include_str!("../profiles.yaml")).expect("the built-in profiles have the form of the schema")
+    serde_yaml::from_str(include_str!("../profiles.yaml"))
+        .expect("the built-in profiles have the form of the schema")
 });
 
 /// Returns the built-in profiles by name.
@@ -88,7 +90,8 @@ impl Lowering<'_> {
             Some(peer_loss) => Some(self.distribution(peer_loss, &format!("{path}.peerLoss"))?),
             None => None,
         };
-        (self.problems.len() == before).then(|| Arc::new(Profile { name: name.into(), stages, stop, peer_loss }))
+        (self.problems.len() == before)
+            .then(|| Arc::new(Profile { name: name.into(), stages, stop, peer_loss }))
     }
 
     /// Returns for each stage the numbers of those that it waits for.
@@ -112,7 +115,13 @@ impl Lowering<'_> {
                     None => {
                         let known = stages.iter().map(|stage| stage.name.as_str());
                         let message = format!("there is no stage `{name}`");
-                        self.unknown_name(Code::UnknownName, &format!("{path}.after[{place}]"), message, name, known);
+                        self.unknown_name(
+                            Code::UnknownName,
+                            &format!("{path}.after[{place}]"),
+                            message,
+                            name,
+                            known,
+                        );
                     }
                 }
             }
@@ -122,7 +131,12 @@ impl Lowering<'_> {
     }
 
     /// Returns the stages in an order in which each comes after those that it waits for.
-    fn order(&mut self, stages: &[StageSpec], after: &[Vec<usize>], path: &str) -> Option<Vec<usize>> {
+    fn order(
+        &mut self,
+        stages: &[StageSpec],
+        after: &[Vec<usize>],
+        path: &str,
+    ) -> Option<Vec<usize>> {
         let mut graph = DiGraph::<(), ()>::with_capacity(stages.len(), stages.len());
         let indices: Vec<NodeIndex> = stages.iter().map(|_| graph.add_node(())).collect();
         for (index, others) in after.iter().enumerate() {
@@ -139,7 +153,8 @@ impl Lowering<'_> {
             .map(|part| part.into_iter().map(NodeIndex::index).collect())
             .unwrap_or_default();
         circle.sort_unstable();
-        let names: Vec<String> = circle.iter().map(|index| format!("`{}`", stages[*index].name)).collect();
+        let names: Vec<String> =
+            circle.iter().map(|index| format!("`{}`", stages[*index].name)).collect();
         let message = match names.as_slice() {
             [only] => format!("stage {only} waits for itself"),
             _ => format!("stages {} wait for each other in a circle", names.join(", ")),
@@ -161,14 +176,23 @@ impl Lowering<'_> {
                 return None;
             }
             (Some(_), Some(_)) => {
-                let message = format!("stage `{}` has both `takes` and `transfer`; one of them says what it does", spec.name);
+                let message = format!(
+                    "stage `{}` has both `takes` and `transfer`; one of them says what it does",
+                    spec.name
+                );
                 self.error(Code::InvalidValue, &format!("{path}.transfer"), message);
                 return None;
             }
         };
         if spec.group_timeout.is_some() && !spec.waits_for_group {
-            let message = format!("stage `{}` does not wait for its group, so that `groupTimeout` has no effect", spec.name);
-            self.report_key(Diagnostic::error(Code::InvalidValue, message), &format!("{path}.groupTimeout"));
+            let message = format!(
+                "stage `{}` does not wait for its group, so that `groupTimeout` has no effect",
+                spec.name
+            );
+            self.report_key(
+                Diagnostic::error(Code::InvalidValue, message),
+                &format!("{path}.groupTimeout"),
+            );
             return None;
         }
         let cache = match &spec.cache {
@@ -196,7 +220,9 @@ impl Lowering<'_> {
 
     fn stage_cache(&mut self, spec: &CacheSpec, path: &str) -> Option<StageCache> {
         let hit = match &spec.hit {
-            Hit::Takes(takes) => Work::Delay(self.distribution(takes, &format!("{path}.hit.takes"))?),
+            Hit::Takes(takes) => {
+                Work::Delay(self.distribution(takes, &format!("{path}.hit.takes"))?)
+            }
             Hit::Transfer(transfer) => self.transfer(transfer, &format!("{path}.hit.transfer"))?,
         };
         let key = spec.key.as_deref().map(Arc::from);

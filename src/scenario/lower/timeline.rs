@@ -2,12 +2,14 @@
 
 use super::Lowering;
 use super::names::{Labels, Named, Names};
-use crate::backend::sim::setup::{Action, Entry, NodeChoice, PodChoice, Propagation, Target, When, Workload};
+use crate::backend::sim::setup::{
+    Action, Entry, NodeChoice, PodChoice, Propagation, Target, When, Workload,
+};
 use crate::engine::Span;
 use crate::scenario::diagnostic::{Code, Diagnostic};
 use crate::scenario::schema::{
-    DeleteSpec, DomainSpec, Duration, EntrySpec, NodeSpec, PatchSpec, PodSpec, PropagationSpec, ScaleSpec,
-    SetImageSpec, WhenSpec,
+    DeleteSpec, DomainSpec, Duration, EntrySpec, NodeSpec, PatchSpec, PodSpec, PropagationSpec,
+    ScaleSpec, SetImageSpec, WhenSpec,
 };
 use crate::scenario::tree::{Node, Value};
 use std::collections::BTreeMap;
@@ -45,26 +47,42 @@ impl Lowering<'_> {
         match (spec.at, &spec.when) {
             (Some(_), Some(_)) => {
                 let message = "an entry has either `at` or `when`";
-                self.report_key(Diagnostic::error(Code::InvalidValue, message), &format!("{path}.when"));
+                self.report_key(
+                    Diagnostic::error(Code::InvalidValue, message),
+                    &format!("{path}.when"),
+                );
                 None
             }
             (Some(_), None) if spec.after.is_some() => {
                 let message = "an entry has either `at` or `after`";
-                self.report_key(Diagnostic::error(Code::InvalidValue, message), &format!("{path}.after"));
+                self.report_key(
+                    Diagnostic::error(Code::InvalidValue, message),
+                    &format!("{path}.after"),
+                );
                 None
             }
             (Some(Duration(at)), None) => {
                 if at > self.scenario.horizon.0 {
                     let message = "this is later than the horizon, so it never happens";
-                    self.report(Diagnostic::warning(Code::InvalidValue, message), &format!("{path}.at"));
+                    self.report(
+                        Diagnostic::warning(Code::InvalidValue, message),
+                        &format!("{path}.at"),
+                    );
                 }
                 Some((When::At(at), Span::ZERO))
             }
-            (None, Some(when)) => Some((self.condition(when, names, &format!("{path}.when"))?, delay)),
+            (None, Some(when)) => {
+                Some((self.condition(when, names, &format!("{path}.when"))?, delay))
+            }
             (None, None) if spec.after.is_some() => Some((When::AfterPrevious, delay)),
             (None, None) => {
-                let diagnostic = Diagnostic::error(Code::MissingField, "this entry does not say when it happens")
-                    .with_help("give `at: 10m`, `after: 5m` (after the entry before it) or `when: settled`");
+                let diagnostic = Diagnostic::error(
+                    Code::MissingField,
+                    "this entry does not say when it happens",
+                )
+                .with_help(
+                    "give `at: 10m`, `after: 5m` (after the entry before it) or `when: settled`",
+                );
                 self.report(diagnostic, path);
                 None
             }
@@ -87,7 +105,13 @@ impl Lowering<'_> {
                 if !CONDITIONS.contains(&condition.type_.as_str()) {
                     let message = format!("a set has no condition `{}`", condition.type_);
                     let path = format!("{path}.type");
-                    self.unknown_name(Code::UnknownName, &path, message, &condition.type_, CONDITIONS);
+                    self.unknown_name(
+                        Code::UnknownName,
+                        &path,
+                        message,
+                        &condition.type_,
+                        CONDITIONS,
+                    );
                     return None;
                 }
                 let (set, _) = self.set(&condition.set, names, &format!("{path}.set"))?;
@@ -107,7 +131,16 @@ impl Lowering<'_> {
         let name = self.only_action(path)?;
         let place = format!("{path}.{name}");
         let EntrySpec { patch, set_image, scale, delete, .. } = spec;
-        let EntrySpec { cordon, uncordon, drain, node_down, node_up, node_remove, out_of_service, .. } = spec;
+        let EntrySpec {
+            cordon,
+            uncordon,
+            drain,
+            node_down,
+            node_up,
+            node_remove,
+            out_of_service,
+            ..
+        } = spec;
         if let Some(workloads) = workloads {
             return Some(Action::Apply(workloads));
         }
@@ -116,7 +149,11 @@ impl Lowering<'_> {
         }
         if let Some(SetImageSpec { set, image, container }) = set_image {
             let target = self.target(set, names, &format!("{place}.set"))?;
-            return Some(Action::SetImage { target, container: container.clone(), image: image.clone() });
+            return Some(Action::SetImage {
+                target,
+                container: container.clone(),
+                image: image.clone(),
+            });
         }
         if let Some(scale) = scale {
             return self.scale(scale, names, &place);
@@ -135,7 +172,10 @@ impl Lowering<'_> {
         }
         if let Some(nodes) = node_down {
             let lasts = nodes.lasts.map(|Duration(span)| span);
-            return Some(Action::NodeDown { nodes: self.node_choice(nodes, names, &place, true)?, lasts });
+            return Some(Action::NodeDown {
+                nodes: self.node_choice(nodes, names, &place, true)?,
+                lasts,
+            });
         }
         let make: [(&Option<NodeSpec>, fn(NodeChoice) -> Action); 6] = [
             (cordon, Action::Cordon),
@@ -145,27 +185,41 @@ impl Lowering<'_> {
             (node_remove, Action::NodeRemove),
             (out_of_service, Action::OutOfService),
         ];
-        let (nodes, action) = make.into_iter().find_map(|(nodes, action)| Some((nodes.as_ref()?, action)))?;
+        let (nodes, action) =
+            make.into_iter().find_map(|(nodes, action)| Some((nodes.as_ref()?, action)))?;
         self.node_choice(nodes, names, &place, false).map(action)
     }
 
     /// Returns the name of the one action of an entry.
     fn only_action(&mut self, path: &str) -> Option<String> {
-        let Some(Value::Map(entries)) = self.tree.value_at(path).map(|node| &node.value) else { return None };
-        let mut actions = entries
-            .iter()
-            .filter(|(key, node)| !TIMES.contains(&key.name.as_str()) && !matches!(node.value, Value::Null));
+        let Some(Value::Map(entries)) = self.tree.value_at(path).map(|node| &node.value) else {
+            return None;
+        };
+        let mut actions = entries.iter().filter(|(key, node)| {
+            !TIMES.contains(&key.name.as_str()) && !matches!(node.value, Value::Null)
+        });
         match (actions.next(), actions.next()) {
             (Some((first, _)), None) => Some(first.name.clone()),
             (Some((first, _)), Some((second, _))) => {
-                let message = format!("an entry has one action, and this one has `{}` and `{}`", first.name, second.name);
+                let message = format!(
+                    "an entry has one action, and this one has `{}` and `{}`",
+                    first.name, second.name
+                );
                 let help = "write two entries; `after: 0s` makes the second follow at once";
-                self.report_at(Diagnostic::error(Code::InvalidValue, message).with_help(help), second.at);
+                self.report_at(
+                    Diagnostic::error(Code::InvalidValue, message).with_help(help),
+                    second.at,
+                );
                 None
             }
             (None, _) => {
-                let diagnostic = Diagnostic::error(Code::MissingField, "this entry does not say what happens")
-                    .with_help("give one action, for example `setImage`, `scale`, `drain` or `nodeDown`");
+                let diagnostic = Diagnostic::error(
+                    Code::MissingField,
+                    "this entry does not say what happens",
+                )
+                .with_help(
+                    "give one action, for example `setImage`, `scale`, `drain` or `nodeDown`",
+                );
                 self.report(diagnostic, path);
                 None
             }
@@ -175,7 +229,11 @@ impl Lowering<'_> {
     fn patch(&mut self, spec: &PatchSpec, names: &Names, path: &str) -> Option<Action> {
         let target = self.target(&spec.set, names, &format!("{path}.set"))?;
         if !spec.merge.is_object() {
-            self.error(Code::WrongType, &format!("{path}.merge"), "a merge patch is a mapping of fields");
+            self.error(
+                Code::WrongType,
+                &format!("{path}.merge"),
+                "a merge patch is a mapping of fields",
+            );
             return None;
         }
         Some(Action::Patch { target, merge: spec.merge.clone() })
@@ -218,7 +276,13 @@ impl Lowering<'_> {
         let Some(values) = labels.get(&spec.key) else {
             let message = format!("no node has the label `{}`", spec.key);
             let known = labels.keys().map(String::as_str);
-            self.unknown_name(Code::UnknownLabel, &format!("{path}.key"), message, &spec.key, known);
+            self.unknown_name(
+                Code::UnknownLabel,
+                &format!("{path}.key"),
+                message,
+                &spec.key,
+                known,
+            );
             return None;
         };
         if let Some(value) = &spec.value
@@ -229,27 +293,54 @@ impl Lowering<'_> {
             self.unknown_name(Code::UnknownLabel, &format!("{path}.value"), message, value, known);
             return None;
         }
-        let nodes = NodeChoice::Domain { key: spec.key.as_str().into(), value: spec.value.as_deref().map(Arc::from) };
+        let nodes = NodeChoice::Domain {
+            key: spec.key.as_str().into(),
+            value: spec.value.as_deref().map(Arc::from),
+        };
         Some(Action::NodeDown { nodes, lasts: spec.lasts.map(|Duration(span)| span) })
     }
 
-    fn node_choice(&mut self, spec: &NodeSpec, names: &Names, path: &str, can_last: bool) -> Option<NodeChoice> {
+    fn node_choice(
+        &mut self,
+        spec: &NodeSpec,
+        names: &Names,
+        path: &str,
+        can_last: bool,
+    ) -> Option<NodeChoice> {
         if spec.lasts.is_some() && !can_last {
             let message = "only `nodeDown` and `domainDown` can last for a time";
             self.report_key(Diagnostic::error(Code::InvalidValue, message), &format!("{path}.for"));
             return None;
         }
         match spec {
-            NodeSpec { node: Some(name), nodes: None, random: None, of_pod: None, of_set: None, .. } => {
+            NodeSpec {
+                node: Some(name),
+                nodes: None,
+                random: None,
+                of_pod: None,
+                of_set: None,
+                ..
+            } => {
                 if name == "random" {
                     return Some(NodeChoice::Random(1));
                 }
                 self.node(name, names, &format!("{path}.node"))?;
                 Some(NodeChoice::Named(vec![name.as_str().into()]))
             }
-            NodeSpec { node: None, nodes: Some(list), random: None, of_pod: None, of_set: None, .. } => {
+            NodeSpec {
+                node: None,
+                nodes: Some(list),
+                random: None,
+                of_pod: None,
+                of_set: None,
+                ..
+            } => {
                 if list.is_empty() {
-                    self.error(Code::InvalidValue, &format!("{path}.nodes"), "the list of nodes is empty");
+                    self.error(
+                        Code::InvalidValue,
+                        &format!("{path}.nodes"),
+                        "the list of nodes is empty",
+                    );
                     return None;
                 }
                 for (index, name) in list.iter().enumerate() {
@@ -257,7 +348,14 @@ impl Lowering<'_> {
                 }
                 Some(NodeChoice::Named(list.iter().map(|name| name.as_str().into()).collect()))
             }
-            NodeSpec { node: None, nodes: None, random: Some(count), of_pod: None, of_set: None, .. } => {
+            NodeSpec {
+                node: None,
+                nodes: None,
+                random: Some(count),
+                of_pod: None,
+                of_set: None,
+                ..
+            } => {
                 let known = names.nodes.len();
                 if *count == 0 || usize::try_from(*count).is_ok_and(|count| count > known) {
                     let message = format!("expected 1 to {known} nodes, found {count}");
@@ -266,16 +364,34 @@ impl Lowering<'_> {
                 }
                 Some(NodeChoice::Random(*count))
             }
-            NodeSpec { node: None, nodes: None, random: None, of_pod: Some(pod), of_set: None, .. } => {
+            NodeSpec {
+                node: None,
+                nodes: None,
+                random: None,
+                of_pod: Some(pod),
+                of_set: None,
+                ..
+            } => {
                 let pod = self.pod(pod, names, &format!("{path}.ofPod"))?;
                 Some(NodeChoice::Of(PodChoice::Named(pod.into())))
             }
-            NodeSpec { node: None, nodes: None, random: None, of_pod: None, of_set: Some(set), .. } => {
+            NodeSpec {
+                node: None,
+                nodes: None,
+                random: None,
+                of_pod: None,
+                of_set: Some(set),
+                ..
+            } => {
                 let (set, _) = self.set(set, names, &format!("{path}.ofSet"))?;
                 Some(NodeChoice::Of(PodChoice::RandomOf(set)))
             }
             _ => {
-                self.error(Code::InvalidValue, path, "give one of `node`, `nodes`, `random`, `ofPod`, `ofSet`");
+                self.error(
+                    Code::InvalidValue,
+                    path,
+                    "give one of `node`, `nodes`, `random`, `ofPod`, `ofSet`",
+                );
                 None
             }
         }
@@ -283,8 +399,12 @@ impl Lowering<'_> {
 
     fn pod_choice(&mut self, spec: &PodSpec, names: &Names, path: &str) -> Option<PodChoice> {
         match (&spec.pod, &spec.set) {
-            (Some(pod), None) => Some(PodChoice::Named(self.pod(pod, names, &format!("{path}.pod"))?.into())),
-            (None, Some(set)) => Some(PodChoice::RandomOf(self.set(set, names, &format!("{path}.set"))?.0)),
+            (Some(pod), None) => {
+                Some(PodChoice::Named(self.pod(pod, names, &format!("{path}.pod"))?.into()))
+            }
+            (None, Some(set)) => {
+                Some(PodChoice::RandomOf(self.set(set, names, &format!("{path}.set"))?.0))
+            }
             _ => {
                 self.error(Code::InvalidValue, path, "give either `pod` or `set`");
                 None
@@ -303,15 +423,26 @@ impl Lowering<'_> {
         match names.sets_called(name).as_slice() {
             [(full, named)] => Some(((*full).into(), *named)),
             [] => {
-                let known = names.sets.keys().map(|full| full.split_once('/').map_or(full.as_str(), |(_, short)| short));
-                self.unknown_name(Code::UnknownName, path, format!("there is no set `{name}`"), name, known);
+                let known = names
+                    .sets
+                    .keys()
+                    .map(|full| full.split_once('/').map_or(full.as_str(), |(_, short)| short));
+                self.unknown_name(
+                    Code::UnknownName,
+                    path,
+                    format!("there is no set `{name}`"),
+                    name,
+                    known,
+                );
                 None
             }
             many => {
                 let known: Vec<String> = many.iter().map(|(full, _)| format!("`{full}`")).collect();
-                let diagnostic =
-                    Diagnostic::error(Code::UnknownName, format!("more than one set is called `{name}`"))
-                        .with_help(format!("write one of {}", known.join(", ")));
+                let diagnostic = Diagnostic::error(
+                    Code::UnknownName,
+                    format!("more than one set is called `{name}`"),
+                )
+                .with_help(format!("write one of {}", known.join(", ")));
                 self.report(diagnostic, path);
                 None
             }
@@ -321,8 +452,13 @@ impl Lowering<'_> {
     fn pod(&mut self, name: &str, names: &Names, path: &str) -> Option<String> {
         let full = names.pod_called(name);
         if full.is_none() {
-            let diagnostic = Diagnostic::error(Code::UnknownName, format!("no pod can be called `{name}`"))
-                .with_help("the leader of group 0 of set `vllm` is `vllm-0`, its first worker `vllm-0-1`");
+            let diagnostic = Diagnostic::error(
+                Code::UnknownName,
+                format!("no pod can be called `{name}`"),
+            )
+            .with_help(
+                "the leader of group 0 of set `vllm` is `vllm-0`, its first worker `vllm-0-1`",
+            );
             self.report(diagnostic, path);
         }
         full
@@ -333,13 +469,21 @@ impl Lowering<'_> {
             return Some(());
         }
         let known = names.nodes.iter().map(String::as_str);
-        self.unknown_name(Code::UnknownName, path, format!("there is no node `{name}`"), name, known);
+        self.unknown_name(
+            Code::UnknownName,
+            path,
+            format!("there is no node `{name}`"),
+            name,
+            known,
+        );
         None
     }
 
     /// Returns an entry in the words of the scenario.
     fn text(&self, path: &str) -> String {
-        let Some(Value::Map(entries)) = self.tree.value_at(path).map(|node| &node.value) else { return String::new() };
+        let Some(Value::Map(entries)) = self.tree.value_at(path).map(|node| &node.value) else {
+            return String::new();
+        };
         let action = entries.iter().find(|(key, _)| !TIMES.contains(&key.name.as_str()));
         action.map_or_else(String::new, |(key, node)| format!("{} {}", key.name, flow(node)))
     }
@@ -354,9 +498,12 @@ fn flow(node: &Node) -> String {
         Value::UInt(value) => value.to_string(),
         Value::Float(value) => value.to_string(),
         Value::Text(text) => text.clone(),
-        Value::List(items) => format!("[{}]", items.iter().map(flow).collect::<Vec<_>>().join(", ")),
+        Value::List(items) => {
+            format!("[{}]", items.iter().map(flow).collect::<Vec<_>>().join(", "))
+        }
         Value::Map(entries) => {
-            let parts: Vec<String> = entries.iter().map(|(key, node)| format!("{}: {}", key.name, flow(node))).collect();
+            let parts: Vec<String> =
+                entries.iter().map(|(key, node)| format!("{}: {}", key.name, flow(node))).collect();
             format!("{{{}}}", parts.join(", "))
         }
     }

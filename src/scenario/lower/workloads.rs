@@ -16,7 +16,9 @@ use crate::scenario::diagnostic::{Code, Diagnostic, suggestion};
 use crate::scenario::manifest::{api_version_of, items, kind_of, name_of, unknown_fields};
 use crate::scenario::schema::WorkloadSpec;
 use crate::scenario::tree::{At, Node, Value};
-use k8s_openapi::api::apps::v1::{RollingUpdateStatefulSetStrategy, StatefulSet, StatefulSetUpdateStrategy};
+use k8s_openapi::api::apps::v1::{
+    RollingUpdateStatefulSetStrategy, StatefulSet, StatefulSetUpdateStrategy,
+};
 use k8s_openapi::api::core::v1::{Pod, Service};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -24,8 +26,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Where pod templates stand in the objects that have them.
-const TEMPLATES: [&str; 4] =
-    ["spec.leaderWorkerTemplate.leaderTemplate.spec", "spec.leaderWorkerTemplate.workerTemplate.spec", "spec.template.spec", "spec"];
+const TEMPLATES: [&str; 4] = [
+    "spec.leaderWorkerTemplate.leaderTemplate.spec",
+    "spec.leaderWorkerTemplate.workerTemplate.spec",
+    "spec.template.spec",
+    "spec",
+];
 
 /// Fields of a workload that only a LeaderWorkerSet has.
 const LWS_FIELDS: [&str; 4] = ["size", "restartPolicy", "startupPolicy", "rollout"];
@@ -41,15 +47,24 @@ impl Lowering<'_> {
             if let Some(name) = &spec.name
                 && scenario.workloads[..index].iter().any(|other| other.name.as_ref() == Some(name))
             {
-                self.error(Code::DuplicateName, &format!("{path}.name"), format!("two workloads are called `{name}`"));
+                self.error(
+                    Code::DuplicateName,
+                    &format!("{path}.name"),
+                    format!("two workloads are called `{name}`"),
+                );
             }
             for (workload, at) in self.workload(spec, &path, profiles, labels) {
                 let (kind, namespace, name) = super::names::identity(&workload.object);
                 let key = (kind.to_owned(), namespace.clone(), name.clone());
                 if seen.insert(key, at).is_some() {
-                    let message = format!("{kind} `{namespace}/{name}` is applied twice at the start");
-                    let help = "give one of them another `namespace`, or apply it later in the `timeline`";
-                    self.report_at(Diagnostic::error(Code::DuplicateName, message).with_help(help), at);
+                    let message =
+                        format!("{kind} `{namespace}/{name}` is applied twice at the start");
+                    let help =
+                        "give one of them another `namespace`, or apply it later in the `timeline`";
+                    self.report_at(
+                        Diagnostic::error(Code::DuplicateName, message).with_help(help),
+                        at,
+                    );
                 }
                 workloads.push(workload);
             }
@@ -58,13 +73,19 @@ impl Lowering<'_> {
     }
 
     /// Returns what the entries of the timeline apply, by number of the entry.
-    pub(super) fn applied(&mut self, profiles: &Profiles, labels: &Labels) -> BTreeMap<usize, Vec<Workload>> {
+    pub(super) fn applied(
+        &mut self,
+        profiles: &Profiles,
+        labels: &Labels,
+    ) -> BTreeMap<usize, Vec<Workload>> {
         let scenario = self.scenario;
         let mut applied = BTreeMap::new();
         for (index, entry) in scenario.timeline.iter().enumerate() {
             if let Some(spec) = &entry.apply {
-                let workloads = self.workload(spec, &format!("timeline[{index}].apply"), profiles, labels);
-                applied.insert(index, workloads.into_iter().map(|(workload, _)| workload).collect());
+                let workloads =
+                    self.workload(spec, &format!("timeline[{index}].apply"), profiles, labels);
+                applied
+                    .insert(index, workloads.into_iter().map(|(workload, _)| workload).collect());
             }
         }
         applied
@@ -80,7 +101,8 @@ impl Lowering<'_> {
     ) -> Vec<(Workload, At)> {
         let profile = self.chosen_profile(&spec.profile, profiles, path);
         let loaded = self.loaded;
-        let documents = loaded.files.documents.get(&spec.manifest).map(Vec::as_slice).unwrap_or_default();
+        let documents =
+            loaded.files.documents.get(&spec.manifest).map(Vec::as_slice).unwrap_or_default();
         let objects = items(documents);
         self.check_changes_apply(spec, path, &objects);
         let mut workloads = Vec::new();
@@ -92,7 +114,10 @@ impl Lowering<'_> {
             let at = object.place_of("metadata.name");
             // A faulty profile is reported once; the objects are still checked.
             if let Some(profile) = &profile {
-                workloads.push((Workload { object: lowered, profile: Arc::<Profile>::clone(profile) }, at));
+                workloads.push((
+                    Workload { object: lowered, profile: Arc::<Profile>::clone(profile) },
+                    at,
+                ));
             }
         }
         workloads
@@ -105,21 +130,26 @@ impl Lowering<'_> {
             return;
         }
         let Some(workload) = self.tree.value_at(path) else { return };
-        let mut idle: Vec<&str> = LWS_FIELDS.iter().copied().filter(|field| workload.get(field).is_some()).collect();
+        let mut idle: Vec<&str> =
+            LWS_FIELDS.iter().copied().filter(|field| workload.get(field).is_some()).collect();
         if !has(&["StatefulSet", "Deployment"]) {
             let fields = ["replicas", "image", "annotations", "patch"];
             idle.extend(fields.iter().filter(|field| workload.get(field).is_some()));
         }
         for field in idle {
             let message = format!("`{}` holds no set that `{field}` could change", spec.manifest);
-            self.report_key(Diagnostic::error(Code::InvalidValue, message), &format!("{path}.{field}"));
+            self.report_key(
+                Diagnostic::error(Code::InvalidValue, message),
+                &format!("{path}.{field}"),
+            );
         }
     }
 
     /// Applies what the workload at a path changes of its manifest.
     fn change(&self, object: &mut Node, path: &str) {
         let Some(workload) = self.tree.value_at(path) else { return };
-        let value = |field: &str| workload.get(field).filter(|node| !matches!(node.value, Value::Null));
+        let value =
+            |field: &str| workload.get(field).filter(|node| !matches!(node.value, Value::Null));
         if let Some(namespace) = value("namespace") {
             object.set(&["metadata", "namespace"], namespace.clone());
         }
@@ -143,7 +173,8 @@ impl Lowering<'_> {
             }
             if let Some(Value::Map(rollout)) = value("rollout").map(|node| &node.value) {
                 for (key, node) in rollout {
-                    let target = ["spec", "rolloutStrategy", "rollingUpdateConfiguration", &key.name];
+                    let target =
+                        ["spec", "rolloutStrategy", "rollingUpdateConfiguration", &key.name];
                     object.set(&target, node.clone());
                 }
             }
@@ -171,19 +202,32 @@ impl Lowering<'_> {
             self.report_at(Diagnostic::error(Code::InvalidObject, message), object.at);
             return None;
         }
-        if matches!(kind.as_str(), "LeaderWorkerSet" | "StatefulSet" | "Deployment" | "Pod" | "Service") && name.is_empty() {
+        if matches!(
+            kind.as_str(),
+            "LeaderWorkerSet" | "StatefulSet" | "Deployment" | "Pod" | "Service"
+        ) && name.is_empty()
+        {
             let message = format!("this {kind} has no `metadata.name`");
-            self.report_at(Diagnostic::error(Code::InvalidObject, message), object.place_of("metadata"));
+            self.report_at(
+                Diagnostic::error(Code::InvalidObject, message),
+                object.place_of("metadata"),
+            );
             return None;
         }
         match (kind.as_str(), api_version_of(object)) {
             ("LeaderWorkerSet", keys::API_VERSION) => self.leader_worker_set(object),
             ("StatefulSet", "apps/v1") => self.stateful_set(object),
             ("Deployment", "apps/v1") => {
-                let message = format!("Deployment `{name}` runs as a StatefulSet with parallel pod management");
-                let help = "names of pods, the order of updates and surge differ from a Deployment's";
+                let message = format!(
+                    "Deployment `{name}` runs as a StatefulSet with parallel pod management"
+                );
+                let help =
+                    "names of pods, the order of updates and surge differ from a Deployment's";
                 let at = object.place_of("kind");
-                self.report_at(Diagnostic::warning(Code::Approximated, message).with_help(help), at);
+                self.report_at(
+                    Diagnostic::warning(Code::Approximated, message).with_help(help),
+                    at,
+                );
                 as_stateful_set(object);
                 self.stateful_set(object)
             }
@@ -194,20 +238,24 @@ impl Lowering<'_> {
             }
             ("Service", "v1") => Some(Object::Service(Arc::new(self.typed::<Service>(object)?))),
             ("LeaderWorkerSet" | "StatefulSet" | "Deployment" | "Pod" | "Service", version) => {
-                let message = format!("{kind} `{name}` has the API version `{version}`, which is not served");
+                let message =
+                    format!("{kind} `{name}` has the API version `{version}`, which is not served");
                 let wanted = match kind.as_str() {
                     "LeaderWorkerSet" => keys::API_VERSION,
                     "StatefulSet" | "Deployment" => "apps/v1",
                     _ => "v1",
                 };
-                let diagnostic =
-                    Diagnostic::error(Code::InvalidObject, message).with_help(format!("write `apiVersion: {wanted}`"));
+                let diagnostic = Diagnostic::error(Code::InvalidObject, message)
+                    .with_help(format!("write `apiVersion: {wanted}`"));
                 self.report_at(diagnostic, object.place_of("apiVersion"));
                 None
             }
             _ => {
                 let message = format!("{kind} `{name}` is not simulated");
-                self.report_at(Diagnostic::warning(Code::NotSimulated, message), object.place_of("kind"));
+                self.report_at(
+                    Diagnostic::warning(Code::NotSimulated, message),
+                    object.place_of("kind"),
+                );
                 None
             }
         }
@@ -216,7 +264,8 @@ impl Lowering<'_> {
     fn typed<T: DeserializeOwned + Serialize>(&mut self, object: &Node) -> Option<T> {
         match decode::<T>(&self.loaded.sources, object) {
             Ok(typed) => {
-                let kept = serde_json::to_value(&typed).expect("an object that was read from JSON can be written to it");
+                let kept = serde_json::to_value(&typed)
+                    .expect("an object that was read from JSON can be written to it");
                 self.problems.extend(unknown_fields(&self.loaded.sources, object, &kept));
                 Some(typed)
             }
@@ -250,7 +299,10 @@ impl Lowering<'_> {
     fn refuse(&mut self, object: &Node, name: &str, errors: &[validation::FieldError]) {
         for error in errors {
             let message = format!("LeaderWorkerSet `{name}` is refused: {error}");
-            self.report_at(Diagnostic::error(Code::InvalidObject, message), object.place_of(&error.path));
+            self.report_at(
+                Diagnostic::error(Code::InvalidObject, message),
+                object.place_of(&error.path),
+            );
         }
     }
 
@@ -268,21 +320,36 @@ impl Lowering<'_> {
         let strategy = spec.update_strategy.get_or_insert_with(StatefulSetUpdateStrategy::default);
         let kind = strategy.type_.get_or_insert_with(|| "RollingUpdate".to_owned());
         if kind == "RollingUpdate" {
-            let rolling = strategy.rolling_update.get_or_insert_with(RollingUpdateStatefulSetStrategy::default);
+            let rolling = strategy
+                .rolling_update
+                .get_or_insert_with(RollingUpdateStatefulSetStrategy::default);
             rolling.partition.get_or_insert(0);
         }
         if replicas < 0 {
-            let message = format!("StatefulSet `{name}` is refused: spec.replicas: Invalid value: {replicas}: must be greater than or equal to 0");
-            self.report_at(Diagnostic::error(Code::InvalidObject, message), object.place_of("spec.replicas"));
+            let message = format!(
+                "StatefulSet `{name}` is refused: spec.replicas: Invalid value: {replicas}: must be greater than or equal to 0"
+            );
+            self.report_at(
+                Diagnostic::error(Code::InvalidObject, message),
+                object.place_of("spec.replicas"),
+            );
             return None;
         }
         let wanted = spec.selector.match_labels.clone().unwrap_or_default();
-        let labels = spec.template.metadata.as_ref().and_then(|metadata| metadata.labels.clone()).unwrap_or_default();
+        let labels = spec
+            .template
+            .metadata
+            .as_ref()
+            .and_then(|metadata| metadata.labels.clone())
+            .unwrap_or_default();
         if wanted.is_empty() || wanted.iter().any(|(key, value)| labels.get(key) != Some(value)) {
             let message = format!(
                 "StatefulSet `{name}` is refused: spec.template.metadata.labels: Invalid value: `selector` does not match template `labels`"
             );
-            self.report_at(Diagnostic::error(Code::InvalidObject, message), object.place_of("spec.template.metadata.labels"));
+            self.report_at(
+                Diagnostic::error(Code::InvalidObject, message),
+                object.place_of("spec.template.metadata.labels"),
+            );
             return None;
         }
         Some(Object::StatefulSet(Arc::new(set)))
@@ -310,7 +377,9 @@ impl Lowering<'_> {
 
     fn amounts<'n>(&mut self, resources: &'n Node, part: &str) -> BTreeMap<&'n str, (Amount, At)> {
         let mut amounts = BTreeMap::new();
-        let Some(Value::Map(entries)) = resources.get(part).map(|node| &node.value) else { return amounts };
+        let Some(Value::Map(entries)) = resources.get(part).map(|node| &node.value) else {
+            return amounts;
+        };
         for (key, node) in entries {
             let text = match &node.value {
                 Value::Text(text) => text.clone(),
@@ -326,9 +395,11 @@ impl Lowering<'_> {
                 }
                 Err(error) => error.to_string(),
             };
-            let diagnostic =
-                Diagnostic::error(Code::BadQuantity, format!("`{text}` is not a quantity of `{}`: {problem}", key.name))
-                    .with_help("quantities look like `8`, `500m`, `900Gi`");
+            let diagnostic = Diagnostic::error(
+                Code::BadQuantity,
+                format!("`{text}` is not a quantity of `{}`: {problem}", key.name),
+            )
+            .with_help("quantities look like `8`, `500m`, `900Gi`");
             self.report_at(diagnostic, node.at);
         }
         amounts
@@ -346,7 +417,10 @@ impl Lowering<'_> {
                     (Some(values), Some(value)) if !values.contains(value) => {
                         let mut warning = Diagnostic::warning(
                             Code::UnknownLabel,
-                            format!("no node has the value `{value}` of label `{}`; pods that ask for it stay Pending", key.name),
+                            format!(
+                                "no node has the value `{value}` of label `{}`; pods that ask for it stay Pending",
+                                key.name
+                            ),
                         );
                         warning.help = suggestion(value, values.iter().map(String::as_str));
                         self.report_at(warning, node.at);
@@ -357,7 +431,9 @@ impl Lowering<'_> {
         }
         let annotations = object.get("metadata").and_then(|metadata| metadata.get("annotations"));
         for key in [keys::EXCLUSIVE_TOPOLOGY, keys::SUBGROUP_EXCLUSIVE_TOPOLOGY] {
-            let Some(node) = annotations.and_then(|annotations| annotations.get(key)) else { continue };
+            let Some(node) = annotations.and_then(|annotations| annotations.get(key)) else {
+                continue;
+            };
             if let Some(label) = node.as_str()
                 && !labels.contains_key(label)
             {
@@ -393,6 +469,8 @@ fn as_stateful_set(object: &mut Node) {
     object.set(&["kind"], text("StatefulSet"));
     object.set(&["spec", "podManagementPolicy"], text("Parallel"));
     if let Some(Value::Map(entries)) = object.get_mut("spec").map(|node| &mut node.value) {
-        entries.retain(|(key, _)| !matches!(key.name.as_str(), "strategy" | "paused" | "progressDeadlineSeconds"));
+        entries.retain(|(key, _)| {
+            !matches!(key.name.as_str(), "strategy" | "paused" | "progressDeadlineSeconds")
+        });
     }
 }

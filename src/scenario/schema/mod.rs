@@ -13,13 +13,13 @@ mod workload;
 pub use cluster::{Cluster, NodeGroup};
 pub use control::{ClientSpec, Control, KubeletSpec, NodeLifeSpec};
 pub use timeline::{
-    ConditionSpec, DeleteSpec, DomainSpec, EntrySpec, GroupsSpec, NodeSpec, PatchSpec, PodSpec, PropagationSpec,
-    ScaleSpec, SetImageSpec, WhenSpec,
+    ConditionSpec, DeleteSpec, DomainSpec, EntrySpec, GroupsSpec, NodeSpec, PatchSpec, PodSpec,
+    PropagationSpec, ScaleSpec, SetImageSpec, WhenSpec,
 };
 pub use values::{DistributionSpec, Duration, EmpiricalSpec, Form, Magnitude, Size, Weighted};
 pub use workload::{
-    CacheSpec, Hit, MembersSpec, ProfileChoice, ProfileSpec, RolloutSpec, SourceSpec, StageKindSpec, StageSpec,
-    TransferSpec, WorkloadSpec,
+    CacheSpec, Hit, MembersSpec, ProfileChoice, ProfileSpec, RolloutSpec, SourceSpec,
+    StageKindSpec, StageSpec, TransferSpec, WorkloadSpec,
 };
 
 use indexmap::IndexMap;

@@ -42,7 +42,11 @@ impl Magnitude for Duration {
 
     fn parse<E: Error>(text: &str) -> Result<Self, E> {
         parse_duration(text).map(Self).map_err(|problem| {
-            coded(Code::BadDuration, &problem, "durations look like `90s`, `1h30m`, `250ms`; units are d, h, m, s, ms, us, ns")
+            coded(
+                Code::BadDuration,
+                &problem,
+                "durations look like `90s`, `1h30m`, `250ms`; units are d, h, m, s, ms, us, ns",
+            )
         })
     }
 }
@@ -106,7 +110,9 @@ pub(in crate::scenario) fn parse_duration(text: &str) -> Result<Span, String> {
         let Some((_, scale)) = UNITS.iter().find(|(name, _)| *name == unit) else {
             return Err(bad(&format!("there is no unit `{unit}`")));
         };
-        total = total.saturating_add(decimal_times(number, *scale).ok_or_else(|| bad("the number is malformed"))?);
+        total = total.saturating_add(
+            decimal_times(number, *scale).ok_or_else(|| bad("the number is malformed"))?,
+        );
         rest = next;
     }
     u64::try_from(total).map(Span).map_err(|_| bad("it is longer than 584 years"))
@@ -134,7 +140,11 @@ impl<V: Magnitude> Visitor<'_> for MagnitudeVisitor<V> {
     type Value = V;
 
     fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(if V::NAME == "Size" { "a size such as `12G`" } else { "a duration such as `90s`" })
+        formatter.write_str(if V::NAME == "Size" {
+            "a size such as `12G`"
+        } else {
+            "a duration such as `90s`"
+        })
     }
 
     fn visit_str<E: Error>(self, text: &str) -> Result<V, E> {
@@ -295,8 +305,12 @@ impl<'de, V: Magnitude + Deserialize<'de>> Visitor<'de> for DistributionVisitor<
     type Value = DistributionSpec<V>;
 
     fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let plain = if V::NAME == "Size" { "a size such as `12G`" } else { "a duration such as `90s`" };
-        write!(formatter, "{plain} or a distribution such as `{{lognormal: {{median: …, sigma: 0.33}}}}`")
+        let plain =
+            if V::NAME == "Size" { "a size such as `12G`" } else { "a duration such as `90s`" };
+        write!(
+            formatter,
+            "{plain} or a distribution such as `{{lognormal: {{median: …, sigma: 0.33}}}}`"
+        )
     }
 
     fn visit_str<E: Error>(self, text: &str) -> Result<Self::Value, E> {
@@ -353,13 +367,19 @@ impl Visitor<'_> for VersionVisitor {
             text.trim_start_matches('v').split('.').map(|number| number.parse().ok()).collect();
         match numbers.as_deref() {
             Some([1, minor @ 33..=37]) => Ok(KubernetesVersion { minor: *minor, patch: None }),
-            Some([1, minor @ 33..=37, patch]) => Ok(KubernetesVersion { minor: *minor, patch: Some(*patch) }),
+            Some([1, minor @ 33..=37, patch]) => {
+                Ok(KubernetesVersion { minor: *minor, patch: Some(*patch) })
+            }
             Some([_, _] | [_, _, _]) => Err(coded(
                 Code::UnknownVersion,
                 &format!("Kubernetes {text} is not simulated"),
                 "known: `1.33`, `1.34`, `1.35`, `1.36`, `1.37`",
             )),
-            _ => Err(coded(Code::UnknownVersion, &format!("`{text}` is not a version"), "write for example `1.36` or `1.35.2`")),
+            _ => Err(coded(
+                Code::UnknownVersion,
+                &format!("`{text}` is not a version"),
+                "write for example `1.36` or `1.35.2`",
+            )),
         }
     }
 }
@@ -406,7 +426,11 @@ impl<'de> Visitor<'de> for SeedsVisitor {
             }
             seeds.push(seed);
         }
-        if seeds.is_empty() { Err(A::Error::custom("the list of seeds is empty")) } else { Ok(Seeds::List(seeds)) }
+        if seeds.is_empty() {
+            Err(A::Error::custom("the list of seeds is empty"))
+        } else {
+            Ok(Seeds::List(seeds))
+        }
     }
 }
 
@@ -433,7 +457,10 @@ mod tests {
         let found = parse_duration(text).map(|span| span.0);
         match expected {
             Ok(ns) => assert_eq!(found, Ok(ns), "{text}"),
-            Err(part) => assert!(found.as_ref().is_err_and(|error| error.contains(part)), "{text}: {found:?}"),
+            Err(part) => assert!(
+                found.as_ref().is_err_and(|error| error.contains(part)),
+                "{text}: {found:?}"
+            ),
         }
     }
 
