@@ -1,8 +1,23 @@
 //! One sync of the StatefulSet controller, as a pure function of what its cache shows.
 //!
 //! Follows `pkg/controller/statefulset/stateful_set_control.go` of Kubernetes 1.36.3: Parallel and OrderedReady, partition,
-//! `maxUnavailable` under its gate, which revision a missing ordinal takes, slow-start batches, and the status. It neither
-//! writes nor knows the store; `set_shell` carries the plan out.
+//! `maxUnavailable` under its gate (with the rule of 1.37 beside it), which revision a missing ordinal takes, slow-start
+//! batches, claims and their retention, and the status. It neither writes nor knows the store; `set_shell` carries the plan out.
+//!
+//! The plan is as stale as the cache that it was made from. What keeps the real controller safe keeps the model safe: a name
+//! is taken only once, so creating a pod that is there already fails, and deleting one that is gone is no error.
+//!
+//! # Differs from the real thing
+//!
+//! * Deletions go out one after another; the real controller sends those of a scale-down in slow-start batches (Parallel).
+//! * `status.currentReplicas` is never below 0; the real controller sends -1 when it replaces a pod of a revision that is
+//!   neither current nor wanted while no current one is left, and its status update is refused until the next sync.
+//! * With `minReadySeconds` the real controller looks again after that time whenever pods are not available; here only
+//!   if one is ready and waiting, for otherwise nothing can have changed without a watch event.
+
+mod claims;
+
+pub use claims::{ClaimOwner, ClaimStep, ClaimView, Retention};
 
 use crate::controller::Phase;
 use crate::engine::Span;
@@ -86,11 +101,15 @@ pub struct SetStatus {
 /// What a sync does.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SyncPlan {
-    /// Creations, in batches that go out one after another; a failure drops what follows.
+    /// Claims to create or to give to another owner, before all else.
+    pub claims: Vec<ClaimStep>,
+    /// Creations, in batches that go out one after another; a failure drops what follows, later deletions included.
     pub creates: Vec<Vec<Create>>,
     /// Ordinals of pods to delete, in order.
     pub deletes: Vec<i32>,
-    /// Status to write, if it differs.
+    /// Status to write, if it differs. It counts the pods that the sync began with: those that it creates or deletes count
+    /// from the next sync on, which their watch events bring (`computeReplicaStatus`). Only the pods that a rollout
+    /// deletes leave `currentReplicas` at once.
     pub status: SetStatus,
     /// When to sync again although nothing changes: a ready pod becomes available by waiting.
     pub requeue_after: Option<Span>,
@@ -105,45 +124,69 @@ pub struct Create {
     pub use_update_revision: bool,
 }
 
-/// Decides the writes of one sync.
+/// What a sync goes by beside its set.
+#[derive(Clone, Copy, Debug)]
+pub struct Rules<'a> {
+    /// Minor version of Kubernetes.
+    pub minor: u32,
+    /// What becomes of the claims of pods that go.
+    pub retention: Retention,
+    /// Claims in the cache, by ordinal; `None` where the set has no claim templates.
+    pub claims: Option<&'a [ClaimView]>,
+}
+
+/// First minor version of Kubernetes that replaces broken pods of an old revision first, under the gate (pull request 137666).
+const BROKEN_FIRST_SINCE: u32 = 37;
+
+/// Decides the writes of one sync, as Kubernetes 1.36 does for a set without claims.
 pub fn sync(set: &SetView<'_>) -> SyncPlan {
-    let mut sync =
-        Sync { set, slots: slots(set), plan: SyncPlan::default(), status: count_status(set) };
-    if !set.is_deleting {
-        let goes_on = sync.replicas() && sync.condemned();
-        if goes_on && !set.is_on_delete {
-            sync.rolling_update();
+    sync_by(&Rules { minor: 36, retention: Retention::default(), claims: None }, set)
+}
+
+/// Decides the writes of one sync.
+pub fn sync_by(rules: &Rules<'_>, set: &SetView<'_>) -> SyncPlan {
+    let plan = SyncPlan { status: count_status(set), ..SyncPlan::default() };
+    let mut sync = Sync { rules, set, slots: slots(set), plan };
+    // A set that is being deleted only keeps its status; garbage collection takes its pods.
+    if !set.is_deleting && sync.replicas() && sync.condemned() && !set.is_on_delete {
+        match set.has_gate {
+            false => sync.replace_one(),
+            true if rules.minor >= BROKEN_FIRST_SINCE && !set.is_ordered => {
+                sync.replace_broken_first()
+            }
+            true => sync.replace_within_budget(),
         }
     }
     sync.finish()
 }
 
 struct Sync<'a> {
+    rules: &'a Rules<'a>,
     set: &'a SetView<'a>,
     /// Pod of each wanted ordinal.
     slots: Vec<Option<&'a PodView<'a>>>,
     plan: SyncPlan,
-    status: SetStatus,
 }
 
 impl Sync<'_> {
-    /// Makes the wanted pods exist. Returns whether the sync goes on behind it.
+    /// Makes the wanted pods exist (`processReplica`). Returns whether the sync goes on behind it.
     fn replicas(&mut self) -> bool {
         let set = self.set;
-        let mut creates = Vec::new();
-        for (offset, slot) in self.slots.iter().enumerate() {
-            let ordinal = set.start + i32::try_from(offset).unwrap_or(i32::MAX);
-            let Some(pod) = slot else {
-                creates.push(Create {
-                    ordinal,
-                    use_update_revision: uses_update_revision(set, ordinal),
-                });
+        let mut batch = Batch::first();
+        for (index, slot) in self.slots.iter().enumerate() {
+            batch.reach(index);
+            let ordinal = ordinal_of(set, index);
+            let Some(pod) = *slot else {
+                if self.rules.claims_allow_creation(ordinal, &mut self.plan.claims) {
+                    let use_update_revision = uses_update_revision(set, ordinal);
+                    batch.add(Create { ordinal, use_update_revision }, &mut self.plan.creates);
+                }
                 if set.is_ordered {
-                    break;
+                    return false;
                 }
                 continue;
             };
-            if matches!(pod.phase, Phase::Failed | Phase::Succeeded) {
+            if is_over(pod) {
                 // Recreated by the sync that sees it gone.
                 if !pod.is_terminating {
                     self.plan.deletes.push(ordinal);
@@ -153,125 +196,190 @@ impl Sync<'_> {
                 }
                 continue;
             }
-            if set.is_ordered && (pod.is_terminating || !is_healthy(pod) || !pod.is_available) {
+            if pod.phase == Phase::Pending {
+                self.rules.create_missing_claims(ordinal, &mut self.plan.claims);
+            }
+            if set.is_ordered && !is_available(pod) {
                 return false;
             }
-        }
-        let has_created = !creates.is_empty();
-        for create in &creates {
-            self.status.replicas += 1;
-            let is_current = set.current_revision == set.update_revision;
-            self.status.updated_replicas += i32::from(create.use_update_revision);
-            self.status.current_replicas += i32::from(!create.use_update_revision || is_current);
-        }
-        self.plan.creates = batches(creates);
-        !(set.is_ordered && has_created)
-    }
-
-    /// Deletes pods beyond the wanted ordinals, the highest first. Returns whether the sync goes on behind it.
-    fn condemned(&mut self) -> bool {
-        let set = self.set;
-        let first_unhealthy =
-            self.slots.iter().flatten().find(|pod| !is_healthy(pod)).map(|pod| pod.ordinal);
-        let condemned = set.pods.iter().rev().filter(|pod| !is_wanted(set, pod.ordinal));
-        for pod in condemned {
-            if pod.is_terminating {
-                if set.is_ordered {
-                    return false;
-                }
-                continue;
-            }
-            if set.is_ordered && (first_unhealthy.is_some_and(|ordinal| ordinal != pod.ordinal)) {
-                return false;
-            }
-            self.plan.deletes.push(pod.ordinal);
-            self.forget(pod);
-            if set.is_ordered {
-                return false;
-            }
+            self.rules.own_claims(ordinal, false, &mut self.plan.claims);
         }
         true
     }
 
-    /// Replaces pods of another revision, from the highest ordinal down to the partition.
-    fn rolling_update(&mut self) {
+    /// Deletes pods beyond the wanted ordinals, the highest first (`processCondemned`). Returns whether the sync goes on
+    /// behind it.
+    fn condemned(&mut self) -> bool {
         let set = self.set;
-        let floor = usize::try_from(set.partition.max(0)).unwrap_or(0);
-        let mut budget = if set.has_gate {
-            let unavailable =
-                self.slots.iter().filter(|slot| slot.is_none_or(|pod| !is_available(pod))).count();
-            let budget = max_unavailable(set);
-            if unavailable >= budget {
-                return;
-            }
-            budget - unavailable
-        } else {
-            1
-        };
-        for offset in (floor..self.slots.len()).rev() {
-            if budget == 0 {
-                return;
-            }
-            let Some(pod) = self.slots[offset] else {
-                // Just created by this sync: not available yet.
-                if set.has_gate {
-                    continue;
-                }
-                return;
-            };
-            let is_failed = matches!(pod.phase, Phase::Failed | Phase::Succeeded);
-            if pod.revision != &**set.update_revision && !pod.is_terminating && !is_failed {
-                self.plan.deletes.push(pod.ordinal);
-                self.forget(pod);
-                budget -= 1;
-            } else if !set.has_gate && !is_available(pod) {
-                return;
+        let condemned =
+            || set.pods.iter().filter(|pod| pod.ordinal >= 0 && !is_wanted(set, pod.ordinal));
+        for pod in condemned().rev() {
+            self.rules.own_claims(pod.ordinal, true, &mut self.plan.claims);
+        }
+        if !set.is_ordered {
+            let ordinals =
+                condemned().rev().filter(|pod| !pod.is_terminating).map(|pod| pod.ordinal);
+            self.plan.deletes.extend(ordinals);
+            return true;
+        }
+        // Every wanted pod is available here, so the first that is not is a condemned one.
+        let first_unavailable = condemned().find(|pod| !is_available(pod)).map(|pod| pod.ordinal);
+        let Some(highest) = condemned().next_back() else { return true };
+        let is_blocked = !is_available(highest) && first_unavailable != Some(highest.ordinal);
+        if !highest.is_terminating && !is_blocked {
+            self.plan.deletes.push(highest.ordinal);
+        }
+        false
+    }
+
+    /// Replaces pods of another revision one at a time, from the highest ordinal down to the partition.
+    fn replace_one(&mut self) {
+        for index in self.updated_range().rev() {
+            match self.slots[index] {
+                Some(pod) if self.is_outdated(pod) => return self.replace(pod),
+                Some(pod) if is_available(pod) => {}
+                // Waits for the one that is being replaced, or was just created.
+                _ => return,
             }
         }
     }
 
-    /// Takes a pod that this sync deletes out of the revision counts (`status.currentReplicas--` and the like).
-    fn forget(&mut self, pod: &PodView<'_>) {
-        self.status.current_replicas -= i32::from(pod.revision == &**self.set.current_revision);
-        let is_other = self.set.current_revision != self.set.update_revision;
-        if !is_wanted(self.set, pod.ordinal) {
-            self.status.updated_replicas -=
-                i32::from(pod.revision == &**self.set.update_revision && is_other);
+    /// Replaces pods of another revision from the top as far as `maxUnavailable` allows
+    /// (`updateStatefulSetAfterInvariantEstablished` up to 1.36, and for OrderedReady).
+    ///
+    /// Broken pods of the old revision use the budget up without being chosen first: as many as the budget, low in the
+    /// order, freeze a rollout.
+    fn replace_within_budget(&mut self) {
+        let mut budget = self.budget();
+        for index in self.updated_range().rev() {
+            if budget == 0 {
+                return;
+            }
+            if let Some(pod) = self.slots[index]
+                && self.is_outdated(pod)
+            {
+                self.replace(pod);
+                budget -= 1;
+            }
         }
+    }
+
+    /// Replaces all broken pods of another revision, then others from the top within the budget (1.37, Parallel).
+    fn replace_broken_first(&mut self) {
+        for index in self.updated_range().rev() {
+            if let Some(pod) = self.slots[index]
+                && self.is_outdated(pod)
+                && !is_available(pod)
+            {
+                self.replace(pod);
+            }
+        }
+        let mut budget = self.budget();
+        for index in self.updated_range().rev() {
+            if budget == 0 {
+                return;
+            }
+            if let Some(pod) = self.slots[index]
+                && self.is_outdated(pod)
+                && is_available(pod)
+            {
+                self.replace(pod);
+                budget -= 1;
+            }
+        }
+    }
+
+    /// Slots at or above the partition.
+    fn updated_range(&self) -> std::ops::Range<usize> {
+        let floor = usize::try_from(self.set.partition.max(0)).unwrap_or(0);
+        floor.min(self.slots.len())..self.slots.len()
+    }
+
+    /// How many more pods may become unavailable. All that are not available count, also below the partition.
+    fn budget(&self) -> usize {
+        let unavailable = self.slots.iter().filter(|slot| !slot.is_some_and(is_available)).count();
+        max_unavailable(self.set).saturating_sub(unavailable)
+    }
+
+    fn is_outdated(&self, pod: &PodView<'_>) -> bool {
+        pod.revision != &**self.set.update_revision && !pod.is_terminating
+    }
+
+    fn replace(&mut self, pod: &PodView<'_>) {
+        // One that is over was deleted above; the real controller deletes it again, and counts it again.
+        if !is_over(pod) {
+            self.plan.deletes.push(pod.ordinal);
+        }
+        let current = &mut self.plan.status.current_replicas;
+        *current = (*current - 1).max(0);
     }
 
     fn finish(mut self) -> SyncPlan {
         let set = self.set;
-        let status = &mut self.status;
-        status.current_replicas = status.current_replicas.max(0);
-        // The rollout is complete: the update revision becomes the current one.
+        let status = &mut self.plan.status;
+        // The rollout is complete: the update revision becomes the current one (`completeRollingUpdate`).
         if !set.is_on_delete
-            && status.updated_replicas == status.replicas
-            && status.ready == status.replicas
-            && status.replicas == set.replicas
+            && [status.updated_replicas, status.ready, status.replicas] == [set.replicas; 3]
         {
             status.current_replicas = status.updated_replicas;
             status.current_revision = Arc::clone(set.update_revision);
         }
-        let waits = set.pods.iter().any(|pod| pod.is_ready && !pod.is_available);
-        self.plan.requeue_after = (waits && set.min_ready > Span::ZERO).then_some(set.min_ready);
-        self.plan.status = self.status;
+        let is_waiting =
+            |pod: &PodView<'_>| pod.is_ready && !pod.is_available && !pod.is_terminating;
+        if set.min_ready > Span::ZERO && set.pods.iter().any(is_waiting) {
+            self.plan.requeue_after = Some(set.min_ready);
+        }
         self.plan
+    }
+}
+
+/// A batch of `slowStartBatch`: slots are worked on 1, 2, 4, … at a time, whether they need a pod or not.
+struct Batch {
+    size: usize,
+    /// First slot behind it.
+    end: usize,
+    is_open: bool,
+}
+
+impl Batch {
+    fn first() -> Self {
+        Self { size: 1, end: 1, is_open: false }
+    }
+
+    /// Moves on to the batch of a slot.
+    fn reach(&mut self, index: usize) {
+        while index >= self.end {
+            self.size = (self.size * 2).min(BATCH_MAX);
+            self.end += self.size;
+            self.is_open = false;
+        }
+    }
+
+    fn add(&mut self, create: Create, batches: &mut Vec<Vec<Create>>) {
+        if let Some(batch) = batches.last_mut().filter(|_| self.is_open) {
+            batch.push(create);
+        } else {
+            batches.push(vec![create]);
+            self.is_open = true;
+        }
     }
 }
 
 fn slots<'a>(set: &SetView<'a>) -> Vec<Option<&'a PodView<'a>>> {
     let mut slots = vec![None; usize::try_from(set.replicas).unwrap_or(0)];
-    for pod in set.pods {
-        if let Ok(offset) = usize::try_from(pod.ordinal - set.start)
-            && let Some(slot) = slots.get_mut(offset)
-        {
-            *slot = Some(pod);
+    for pod in set.pods.iter().filter(|pod| is_wanted(set, pod.ordinal)) {
+        if let Ok(index) = usize::try_from(pod.ordinal - set.start) {
+            slots[index] = Some(pod);
         }
     }
     slots
 }
 
+fn ordinal_of(set: &SetView<'_>, index: usize) -> i32 {
+    set.start + i32::try_from(index).expect("there are at most `replicas` slots")
+}
+
+/// `computeReplicaStatus`.
 fn count_status(set: &SetView<'_>) -> SetStatus {
     let mut status = SetStatus {
         current_revision: Arc::clone(set.current_revision),
@@ -297,13 +405,13 @@ fn is_wanted(set: &SetView<'_>, ordinal: i32) -> bool {
     ordinal >= set.start && ordinal < set.start.saturating_add(set.replicas)
 }
 
-/// Running, ready and not going.
-fn is_healthy(pod: &PodView<'_>) -> bool {
-    pod.phase == Phase::Running && pod.is_ready && !pod.is_terminating
+fn is_over(pod: &PodView<'_>) -> bool {
+    matches!(pod.phase, Phase::Failed | Phase::Succeeded)
 }
 
+/// The contrary of `isUnavailable`: running, ready for long enough, and not going.
 fn is_available(pod: &PodView<'_>) -> bool {
-    is_healthy(pod) && pod.is_available
+    pod.phase == Phase::Running && pod.is_ready && pod.is_available && !pod.is_terminating
 }
 
 /// `newVersionedStatefulSetPod`: below the partition a missing ordinal comes back on the current revision.
@@ -313,148 +421,11 @@ fn uses_update_revision(set: &SetView<'_>, ordinal: i32) -> bool {
 
 /// `getStatefulSetMaxUnavailable`: a percentage rounds down, and 0 counts as 1.
 fn max_unavailable(set: &SetView<'_>) -> usize {
-    let number = match set.max_unavailable {
-        None => 1,
-        Some(value) => {
-            crate::api::names::scaled(value, set.replicas, crate::api::names::Round::Down)
-                .unwrap_or(1)
-        }
+    let scaled = |value| {
+        crate::api::names::scaled(value, set.replicas, crate::api::names::Round::Down).unwrap_or(1)
     };
-    usize::try_from(number.max(1)).unwrap_or(1)
-}
-
-/// `slowStartBatch`: 1, 2, 4, … at a time.
-fn batches(creates: Vec<Create>) -> Vec<Vec<Create>> {
-    let mut rest = creates.as_slice();
-    let mut batches = Vec::new();
-    let mut size = 1;
-    while !rest.is_empty() {
-        let (batch, others) = rest.split_at(size.min(rest.len()));
-        batches.push(batch.to_vec());
-        rest = others;
-        size = (size * 2).min(BATCH_MAX);
-    }
-    batches
+    usize::try_from(set.max_unavailable.map_or(1, scaled).max(1)).unwrap_or(1)
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// A pod for each character, from ordinal 0: `O`/`o` current revision, ready or not, `N`/`n` update revision,
-    /// `t` current and terminating, `F` failed, `.` missing.
-    fn pods(drawing: &str) -> Vec<PodView<'static>> {
-        drawing
-            .chars()
-            .enumerate()
-            .filter(|(_, drawn)| *drawn != '.')
-            .map(|(ordinal, drawn)| PodView {
-                ordinal: i32::try_from(ordinal).unwrap(),
-                revision: if matches!(drawn, 'N' | 'n') { "new" } else { "old" },
-                phase: match drawn {
-                    'F' => Phase::Failed,
-                    'O' | 'N' => Phase::Running,
-                    _ => Phase::Pending,
-                },
-                is_ready: matches!(drawn, 'O' | 'N'),
-                is_available: matches!(drawn, 'O' | 'N'),
-                is_terminating: drawn == 't',
-            })
-            .collect()
-    }
-
-    struct Case {
-        replicas: i32,
-        partition: i32,
-        gate: Option<i32>,
-        ordered: bool,
-    }
-
-    const PARALLEL: Case = Case { replicas: 4, partition: 0, gate: None, ordered: false };
-
-    fn plan(case: &Case, drawing: &str) -> SyncPlan {
-        let (old, new): (Arc<str>, Arc<str>) = ("old".into(), "new".into());
-        let pods = pods(drawing);
-        let max_unavailable = case.gate.map(IntOrString::Int);
-        sync(&SetView {
-            replicas: case.replicas,
-            start: 0,
-            partition: case.partition,
-            max_unavailable: max_unavailable.as_ref(),
-            is_ordered: case.ordered,
-            is_on_delete: false,
-            is_deleting: false,
-            min_ready: Span::ZERO,
-            generation: 1,
-            current_revision: &old,
-            update_revision: &new,
-            status: &SetStatus::default(),
-            pods: &pods,
-            has_gate: case.gate.is_some(),
-        })
-    }
-
-    /// Checks ordinals created (`'` marks the update revision, `|` ends a batch) and deleted.
-    fn check(case: &Case, drawing: &str, creates: &str, deletes: &[i32]) {
-        let plan = plan(case, drawing);
-        let text: Vec<String> = plan
-            .creates
-            .iter()
-            .map(|batch| {
-                let pods = batch.iter().map(|pod| {
-                    format!("{}{}", pod.ordinal, if pod.use_update_revision { "'" } else { "" })
-                });
-                pods.collect::<Vec<_>>().join(" ")
-            })
-            .collect();
-        assert_eq!(
-            (text.join("|").as_str(), plan.deletes.as_slice()),
-            (creates, deletes),
-            "{drawing}"
-        );
-    }
-
-    #[test]
-    fn missing_pods_are_made_in_doubling_batches_and_below_the_partition_on_the_old_revision() {
-        check(&Case { replicas: 6, ..PARALLEL }, "", "0'|1' 2'|3' 4' 5'", &[]);
-        check(&Case { replicas: 4, partition: 2, ..PARALLEL }, "", "0|1 2'|3'", &[]);
-        check(&Case { ordered: true, ..PARALLEL }, "", "0'", &[]);
-        check(&Case { ordered: true, ..PARALLEL }, "O", "1'", &[]);
-        check(&Case { ordered: true, ..PARALLEL }, "o", "", &[]);
-    }
-
-    #[test]
-    fn without_the_gate_pods_are_replaced_one_at_a_time() {
-        check(&PARALLEL, "OOOO", "", &[3]);
-        check(&PARALLEL, "OOOn", "", &[]);
-        check(&PARALLEL, "OOON", "", &[2]);
-        check(&PARALLEL, "OOOt", "", &[]);
-        check(&PARALLEL, "OOoN", "", &[2]);
-        check(&PARALLEL, "oooo", "", &[3]);
-        check(&Case { partition: 3, ..PARALLEL }, "OOON", "", &[]);
-    }
-
-    #[test]
-    fn with_the_gate_the_budget_counts_every_unavailable_pod() {
-        let two = Case { gate: Some(2), ..PARALLEL };
-        check(&two, "OOOO", "", &[3, 2]);
-        check(&two, "OOOn", "", &[2]);
-        check(&two, "OOnn", "", &[]);
-        check(&two, "oOOO", "", &[3]);
-        check(&two, "ooOO", "", &[]);
-    }
-
-    #[test]
-    fn pods_beyond_the_replicas_go_and_failed_ones_are_replaced() {
-        check(&Case { replicas: 2, ..PARALLEL }, "NNNN", "", &[3, 2]);
-        check(&Case { replicas: 2, ordered: true, ..PARALLEL }, "NNNN", "", &[3]);
-        check(&PARALLEL, "NNFN", "", &[2]);
-    }
-
-    #[test]
-    fn the_update_revision_becomes_current_when_all_pods_have_it_and_are_ready() {
-        assert_eq!(&*plan(&PARALLEL, "NNNN").status.current_revision, "new");
-        assert_eq!(&*plan(&PARALLEL, "nNNN").status.current_revision, "old");
-        assert_eq!(&*plan(&PARALLEL, "ONNN").status.current_revision, "old");
-    }
-}
+mod tests;
