@@ -8,6 +8,7 @@ pub mod defaults;
 pub mod hash;
 pub mod keys;
 pub mod lws;
+pub mod manifest;
 pub mod merge;
 pub mod names;
 mod object_meta;

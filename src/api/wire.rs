@@ -238,6 +238,27 @@ fn is_required(field: &str, kind: Kind) -> bool {
     }
 }
 
+/// Returns the most similar field of the object at `path` without its last name in a `type_name`, if any is similar to
+/// that name. Types that are not listed have no fields.
+pub fn nearest_field(type_name: &str, path: &str) -> Option<&'static str> {
+    /// Similarity from which a name is taken for a misspelt one; as in rustc and clap about three letters in four agree.
+    const SIMILARITY_MIN: f64 = 0.8;
+    let (parents, name) = path.rsplit_once('.').unwrap_or(("", path));
+    let mut fields = SHAPES.get(type_name)?;
+    for parent in parents.split('.').filter(|parent| !parent.is_empty()) {
+        let parent = parent.split('[').next().unwrap_or(parent);
+        let field = fields.iter().find(|field| field.name == parent)?;
+        let (Kind::Struct(type_name) | Kind::ListOf(type_name)) = field.kind else { return None };
+        fields = SHAPES.get(type_name)?;
+    }
+    fields
+        .iter()
+        .map(|field| (strsim::jaro_winkler(name, field.name), field.name))
+        .filter(|(similarity, _)| *similarity >= SIMILARITY_MIN)
+        .max_by(|a, b| a.0.total_cmp(&b.0))
+        .map(|(_, name)| name)
+}
+
 fn each_item(value: &mut Value, change: impl Fn(&mut Value)) {
     if let Value::Array(items) = value {
         items.iter_mut().for_each(change);
