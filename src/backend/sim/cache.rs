@@ -3,8 +3,8 @@
 //! One cache for the LWS manager and one for the StatefulSet controller, because their watches lag separately.
 
 use super::object::{
-    GroupLabels, LwsRecord, NameId, NodeRecord, Object, PodRecord, RevisionContent, RevisionRecord,
-    SetRecord,
+    ClaimRecord, GroupLabels, LwsRecord, NameId, NodeRecord, Object, PodRecord, RevisionContent,
+    RevisionRecord, SetRecord,
 };
 use super::store::Change;
 use crate::api::Uid;
@@ -140,6 +140,8 @@ pub(super) struct SetCache {
     pub(super) sets: FxHashMap<NameId, Arc<SetRecord>>,
     /// Pods by owner and ordinal.
     pub(super) pods: FxHashMap<Uid, BTreeMap<i32, Arc<PodRecord>>>,
+    /// Claims by set, ordinal and name.
+    pub(super) claims: FxHashMap<NameId, BTreeMap<(i32, NameId), Arc<ClaimRecord>>>,
     /// Revisions by owner, in order of arrival.
     pub(super) revisions: FxHashMap<Uid, Vec<Arc<RevisionRecord>>>,
 }
@@ -174,6 +176,14 @@ impl SetCache {
                     revisions.push(Arc::clone(record));
                 } else if revisions.is_empty() {
                     self.revisions.remove(&owner.uid);
+                }
+            }
+            (Object::PersistentVolumeClaim(record), new) => {
+                let claims = self.claims.entry(record.set).or_default();
+                if new.is_some() {
+                    claims.insert((record.ordinal, name), Arc::clone(record));
+                } else {
+                    claims.remove(&(record.ordinal, name));
                 }
             }
             _ => {}

@@ -535,6 +535,10 @@ pub(super) enum RevisionContent {
 pub(super) struct ClaimRecord {
     /// Identity.
     pub(super) meta: Meta,
+    /// The StatefulSet whose template it comes from.
+    pub(super) set: NameId,
+    /// Ordinal of its pod.
+    pub(super) ordinal: i32,
 }
 
 /// A node.

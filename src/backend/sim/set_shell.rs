@@ -9,10 +9,13 @@ use super::object::{
     RevisionRecord, SetRecord, SetSpec, Template,
 };
 use super::setup::{Profile, Propagation, Workload};
-use super::statefulset::{self, PodView, SetStatus, SetView, SyncPlan};
+use super::statefulset::{
+    self, ClaimOwner, ClaimStep, ClaimView, PodView, Retention, Rules, SetStatus, SetView, SyncPlan,
+};
 use super::store::{ApiError, Change, Deletion};
 use super::templates::revision_text;
 use super::world::{Controller, Events, Process, World, Write};
+use crate::api::lws::ClaimRetentionPolicy;
 use crate::api::{Uid, keys};
 use crate::controller::admission::{Admitted, PodIdentity, admit};
 use crate::controller::{Owner, Phase, Requeue, SetBody, TemplateBody};
@@ -31,14 +34,10 @@ pub(super) enum SetWrite {
     Renumber { name: NameId, number: i64 },
     /// Deletes a revision beyond the history limit.
     DeleteRevision { name: NameId },
-    /// Creates a pod and its claims.
-    CreatePod {
-        set: OwnerRef,
-        ordinal: i32,
-        revision: Arc<str>,
-        template: Arc<Template>,
-        claims: Arc<[String]>,
-    },
+    /// Creates claims of a pod, or gives them to another owner.
+    Claims { set: OwnerRef, step: ClaimStep, templates: Arc<[String]> },
+    /// Creates a pod.
+    CreatePod { set: OwnerRef, ordinal: i32, revision: Arc<str>, template: Arc<Template> },
     /// Deletes a pod.
     DeletePod { name: NameId, uid: Uid },
     /// Writes the status of the set that was read at this version.
@@ -136,22 +135,31 @@ impl World<'_> {
             })
             .collect();
         let spec = &set.spec;
-        statefulset::sync(&SetView {
-            replicas: spec.body.replicas,
-            start: spec.body.start.unwrap_or(0),
-            partition: spec.body.rolling_update.map_or(0, |(partition, _)| partition),
-            max_unavailable: spec.max_unavailable.as_ref(),
-            is_ordered: spec.is_ordered,
-            is_on_delete: spec.is_on_delete,
-            is_deleting: set.meta.deleting.is_some(),
-            min_ready: spec.min_ready,
-            generation: set.meta.generation,
-            current_revision: current,
-            update_revision: update,
-            status: &set.status,
-            pods: &pods,
-            has_gate: self.setup.kubernetes.max_unavailable_stateful_set,
-        })
+        let claims = self.claim_views(set);
+        let rules = Rules {
+            minor: self.setup.kubernetes.minor,
+            retention: retention(&set.spec.body),
+            claims: claims.as_deref(),
+        };
+        statefulset::sync_by(
+            &rules,
+            &SetView {
+                replicas: spec.body.replicas,
+                start: spec.body.start.unwrap_or(0),
+                partition: spec.body.rolling_update.map_or(0, |(partition, _)| partition),
+                max_unavailable: spec.max_unavailable.as_ref(),
+                is_ordered: spec.is_ordered,
+                is_on_delete: spec.is_on_delete,
+                is_deleting: set.meta.deleting.is_some(),
+                min_ready: spec.min_ready,
+                generation: set.meta.generation,
+                current_revision: current,
+                update_revision: update,
+                status: &set.status,
+                pods: &pods,
+                has_gate: self.setup.kubernetes.max_unavailable_stateful_set,
+            },
+        )
     }
 
     fn add_steps(
@@ -163,8 +171,6 @@ impl World<'_> {
         plan: SyncPlan,
         steps: &mut VecDeque<Vec<Write>>,
     ) -> Process {
-        let claims: Arc<[String]> =
-            set.spec.body.claims.iter().filter_map(|claim| claim.metadata.name.clone()).collect();
         let template_of = |revision: &Arc<str>| {
             let name = self.store.names.namespace(owner.name);
             let known = revisions.iter().find(|known| {
@@ -176,6 +182,11 @@ impl World<'_> {
                 _ => Arc::clone(&set.spec.template),
             }
         };
+        let templates = claim_templates(&set.spec.body);
+        for step in plan.claims {
+            let templates = Arc::clone(&templates);
+            steps.push_back(vec![Write::Set(SetWrite::Claims { set: owner, step, templates })]);
+        }
         for batch in plan.creates {
             let writes = batch.into_iter().map(|create| {
                 let revision = if create.use_update_revision { update } else { current };
@@ -184,7 +195,6 @@ impl World<'_> {
                     ordinal: create.ordinal,
                     revision: Arc::clone(revision),
                     template: template_of(revision),
-                    claims: Arc::clone(&claims),
                 })
             });
             steps.push_back(writes.collect());
@@ -266,8 +276,9 @@ impl World<'_> {
             SetWrite::DeleteRevision { name } => {
                 self.store.delete::<RevisionRecord>(self.now, *name, Deletion::default())
             }
-            SetWrite::CreatePod { set, ordinal, revision, template, claims } => {
-                self.create_pod(*set, *ordinal, revision, template, claims)
+            SetWrite::Claims { set, step, templates } => self.write_claims(*set, *step, templates),
+            SetWrite::CreatePod { set, ordinal, revision, template } => {
+                self.create_pod(*set, *ordinal, revision, template)
             }
             SetWrite::DeletePod { name, uid } => {
                 let how = Deletion {
@@ -292,13 +303,90 @@ impl World<'_> {
         }
     }
 
+    /// Returns what the cache shows of the claims of each ordinal; `None` where the set has no claim templates.
+    fn claim_views(&self, set: &SetRecord) -> Option<Vec<ClaimView>> {
+        let templates = set.spec.body.claims.len();
+        if templates == 0 {
+            return None;
+        }
+        let mut views: Vec<(ClaimView, usize)> = Vec::new();
+        let pods = self.set_cache.pods.get(&set.meta.uid);
+        for claim in
+            self.set_cache.claims.get(&set.meta.name).into_iter().flat_map(|claims| claims.values())
+        {
+            let pod = pods.and_then(|pods| pods.get(&claim.ordinal));
+            let (owner, is_stale) = match claim.meta.owner {
+                Some(owner) if owner.kind == Kind::Pod => {
+                    (ClaimOwner::Pod, pod.is_none_or(|pod| pod.meta.uid != owner.uid))
+                }
+                Some(_) => (ClaimOwner::Set, false),
+                None => (ClaimOwner::Nobody, false),
+            };
+            match views.last_mut() {
+                Some((view, count)) if view.ordinal == claim.ordinal => {
+                    *count += 1;
+                    view.is_stale |= is_stale;
+                }
+                _ => {
+                    let ordinal = claim.ordinal;
+                    views.push((ClaimView { ordinal, is_incomplete: false, owner, is_stale }, 1));
+                }
+            }
+        }
+        let complete = |(view, count): (ClaimView, usize)| ClaimView {
+            is_incomplete: count < templates,
+            ..view
+        };
+        Some(views.into_iter().map(complete).collect())
+    }
+
+    fn write_claims(
+        &mut self,
+        set: OwnerRef,
+        step: ClaimStep,
+        templates: &[String],
+    ) -> Result<(), ApiError> {
+        let (ClaimStep::Create { ordinal } | ClaimStep::Own { ordinal, .. }) = step;
+        let pod = format!("{}-{ordinal}", self.store.names.name(set.name));
+        let namespace = self.store.names.namespace(set.name).to_owned();
+        for template in templates {
+            let name = self.store.names.intern(&namespace, &format!("{template}-{pod}"));
+            match step {
+                ClaimStep::Create { .. } => {
+                    if self.store.get::<ClaimRecord>(name).is_none() {
+                        let record =
+                            ClaimRecord { meta: Meta::new(name, None), set: set.name, ordinal };
+                        self.store.create(self.now, record)?;
+                    }
+                }
+                ClaimStep::Own { owner, .. } => {
+                    let pod = self.store.names.intern(&namespace, &pod);
+                    let owner = match owner {
+                        ClaimOwner::Nobody => None,
+                        ClaimOwner::Set => Some(set),
+                        ClaimOwner::Pod => self.pod(pod).map(|record| OwnerRef {
+                            kind: Kind::Pod,
+                            name: pod,
+                            uid: record.meta.uid,
+                        }),
+                    };
+                    if self.store.get::<ClaimRecord>(name).is_some() {
+                        self.store.update::<ClaimRecord>(name, None, |record| {
+                            record.meta.owner = owner
+                        })?;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
     fn create_pod(
         &mut self,
         set: OwnerRef,
         ordinal: i32,
         revision: &Arc<str>,
         template: &Arc<Template>,
-        claims: &[String],
     ) -> Result<(), ApiError> {
         let text = format!("{}-{ordinal}", self.store.names.text(set.name));
         let name = self.store.names.intern_text(&text);
@@ -307,13 +395,6 @@ impl World<'_> {
             return Err(ApiError::AlreadyExists(format!("pods \"{pod}\" already exists")));
         }
         let record = self.new_pod(name, Some(set), ordinal, revision, template)?;
-        for claim in claims {
-            let (namespace, pod) = text.split_once('/').unwrap_or(("", &text));
-            let claim = self.store.names.intern(namespace, &format!("{claim}-{pod}"));
-            if self.store.get::<ClaimRecord>(claim).is_none() {
-                self.store.create(self.now, ClaimRecord { meta: Meta::new(claim, None) })?;
-            }
-        }
         self.store.create(self.now, record).map(drop)
     }
 
@@ -481,6 +562,19 @@ impl World<'_> {
     }
 }
 
+fn claim_templates(body: &SetBody) -> Arc<[String]> {
+    body.claims.iter().filter_map(|claim| claim.metadata.name.clone()).collect()
+}
+
+fn retention(body: &SetBody) -> Retention {
+    let policy = body.claim_retention.as_ref();
+    let is_delete = |value: Option<&String>| value.is_some_and(|value| value == "Delete");
+    Retention {
+        goes_with_set: is_delete(policy.and_then(|policy| policy.when_deleted.as_ref())),
+        goes_on_scale_down: is_delete(policy.and_then(|policy| policy.when_scaled.as_ref())),
+    }
+}
+
 /// Returns the body of a StatefulSet of the user's. It has no controller owner; the body's is left empty and never used.
 fn user_body(set: &StatefulSet, namespace: &str, name: &str) -> SetBody {
     let metadata = &set.metadata;
@@ -504,7 +598,12 @@ fn user_body(set: &StatefulSet, namespace: &str, name: &str) -> SetBody {
             node_selector: BTreeMap::new(),
         },
         claims: spec.volume_claim_templates.unwrap_or_default(),
-        claim_retention: None,
+        claim_retention: spec.persistent_volume_claim_retention_policy.map(|policy| {
+            ClaimRetentionPolicy {
+                when_deleted: policy.when_deleted,
+                when_scaled: policy.when_scaled,
+            }
+        }),
     }
 }
 
