@@ -2,6 +2,8 @@
 //!
 //! Tracks of groups (phases with revisions), intervals in which a pod holds accelerators of a node, changes of nodes, step
 //! curves of groups ready and wanted, and marks (what the timeline did, rollouts, warnings).
+//!
+//! As for metrics, groups count where a set was wanted; pods of other tenants are seen on the nodes only.
 
 use super::curve::Curve;
 use crate::backend::record::{GroupPhase, NodeChange, PodChange, Record, RolloutChange, What};
@@ -114,12 +116,19 @@ pub(super) enum MarkKind {
 struct Reading {
     replay: Replay,
     groups: IndexMap<Arc<str>, GroupTrack>,
-    sets: IndexMap<Arc<str>, u32>,
+    sets: IndexMap<Arc<str>, SetState>,
     revisions: IndexMap<Arc<str>, ()>,
     nodes: IndexMap<Arc<str>, ()>,
     /// Group, accelerators and open holding of each pod that exists.
     pods: BTreeMap<Arc<str>, (Arc<str>, u32, Option<usize>)>,
     marks: BTreeMap<MarkKind, usize>,
+    ready: i64,
+}
+
+#[derive(Default)]
+struct SetState {
+    /// Groups wanted; `None` before the first word of it.
+    wanted: Option<u32>,
     ready: i64,
 }
 
@@ -146,8 +155,13 @@ impl Reading {
         match what {
             What::Action(text) => self.mark(at_ms, MarkKind::Action, text),
             What::Wanted { set, replicas, size: _ } => {
-                self.sets.insert(set, replicas);
-                let wanted = self.sets.values().map(|replicas| i64::from(*replicas)).sum();
+                let state = self.sets.entry(set).or_default();
+                if state.wanted.replace(replicas).is_none() && state.ready > 0 {
+                    self.ready += state.ready;
+                    self.replay.ready.set(at_ms, self.ready);
+                }
+                let wanted =
+                    self.sets.values().filter_map(|state| state.wanted).map(i64::from).sum();
                 self.replay.wanted.set(at_ms, wanted);
             }
             What::Rollout { set, number, change } => {
@@ -199,7 +213,7 @@ impl Reading {
     ) {
         let set = self.sets.entry(set);
         let set_index = set.index();
-        set.or_insert(0);
+        let state = set.or_default();
         let revision_index = self.revisions.insert_full(revision, ()).0;
         let track = self.groups.entry(name.clone()).or_insert_with(|| GroupTrack {
             name: name.clone(),
@@ -214,8 +228,12 @@ impl Reading {
             Some(last) if last.at_ms == at_ms => *last = start,
             _ => track.phases.push(start),
         }
-        self.ready += i64::from(phase == GroupPhase::Ready) - i64::from(was_ready);
-        self.replay.ready.set(at_ms, self.ready);
+        let change = i64::from(phase == GroupPhase::Ready) - i64::from(was_ready);
+        state.ready += change;
+        if state.wanted.is_some() {
+            self.ready += change;
+            self.replay.ready.set(at_ms, self.ready);
+        }
     }
 
     fn pod(&mut self, at_ms: u64, pod: Arc<str>, change: PodChange) {
@@ -273,6 +291,7 @@ impl Reading {
 
     fn finish(self) -> Replay {
         let mut groups: Vec<GroupTrack> = self.groups.into_values().collect();
+        groups.retain(|group| self.sets[group.set].wanted.is_some());
         groups.sort_by(|a, b| (a.set, a.index, &a.name).cmp(&(b.set, b.index, &b.name)));
         Replay {
             groups,
@@ -325,6 +344,7 @@ mod tests {
     fn groups_become_tracks_and_a_curve_of_ready_groups() {
         use GroupPhase::{Gone, Loading, Ready, Terminating, Waiting};
         let replay = replay(vec![
+            (0, What::Wanted { set: "default/s".into(), replicas: 2, size: 1 }),
             (0, group("default/s-1", 1, "a", Waiting)),
             (0, group("default/s-0", 0, "a", Waiting)),
             (5, group("default/s-0", 0, "a", Loading)),
@@ -338,6 +358,15 @@ mod tests {
         assert_eq!(drawing(&replay.groups[1]), "W0/0");
         assert_eq!(replay.ready.steps(), [(0, 0), (9, 1), (20, 0), (40, 1)]);
         assert_eq!(replay.end_ms, 40);
+    }
+
+    #[test]
+    fn groups_of_other_tenants_do_not_count() {
+        let wanted = What::Wanted { set: "default/s".into(), replicas: 1, size: 1 };
+        let replay = |records| replay(records).ready.steps().to_vec();
+        let ready = || group("default/s-0", 0, "a", GroupPhase::Ready);
+        assert_eq!(replay(vec![(5, ready())]), []);
+        assert_eq!(replay(vec![(5, ready()), (7, wanted)]), [(7, 1)]);
     }
 
     #[test]

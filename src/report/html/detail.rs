@@ -241,7 +241,8 @@ mod tests {
         let second = |s: u32, what| Ok(Record { at: Time(u64::from(s) * 1_000_000_000), what });
         let pod =
             |i: u32, change| What::Pod { pod: format!("d/s-{i}").into(), incarnation: 1, change };
-        let mut records = Vec::new();
+        let wanted = What::Wanted { set: "d/s".into(), replicas: groups, size: 1 };
+        let mut records = vec![second(0, wanted)];
         for i in 0..groups {
             let group: Arc<str> = format!("d/s-{i}").into();
             records.push(second(
