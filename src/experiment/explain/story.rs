@@ -124,8 +124,8 @@ pub(super) mod tests {
         check("pod/a-0", "pod default/a-0");
         check("pod/default/a-0", "pod default/a-0");
         check("a", r#"Ambiguous(["default/a", "other/a"])"#);
-        check("b", r#"Unknown(["default/a", "other/a", "default/a-0", "default/a-0"])"#);
-        check("set/a-0", r#"Unknown(["default/a", "other/a", "default/a-0", "default/a-0"])"#);
+        check("b", r#"Unknown(["default/a", "other/a", "default/a-0"])"#);
+        check("set/a-0", r#"Unknown(["default/a", "other/a", "default/a-0"])"#);
     }
 
     #[test]

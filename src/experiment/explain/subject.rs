@@ -70,9 +70,10 @@ impl Subject {
         };
         let mut meant: Vec<&Self> = known.iter().filter(is_meant).collect();
         let Some(first) = meant.first().map(|first| first.kind) else {
-            return Err(SubjectError::Unknown(
-                known.iter().map(|subject| subject.name.clone()).collect(),
-            ));
+            // A group and its leader share one name.
+            let group = |pod: &Self| Self { kind: Kind::Group, name: pod.name.clone() };
+            let others = known.iter().filter(|subject| subject.kind != Kind::Pod || !known.contains(&group(subject)));
+            return Err(SubjectError::Unknown(others.map(|subject| subject.name.clone()).collect()));
         };
         meant.retain(|subject| subject.kind == first);
         match meant[..] {
