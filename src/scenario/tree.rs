@@ -35,14 +35,13 @@ impl Sources {
     pub(super) fn place(&self, mut diagnostic: Diagnostic, at: At) -> Diagnostic {
         let source = &self.0[at.source];
         diagnostic.file.clone_from(&source.name);
-        diagnostic.span = Some(TextSpan::new(&source.text, at.start..at.end));
+        let text = &source.text;
+        let start = text.floor_char_boundary(at.start.min(text.len()));
+        // A caret under many lines helps nobody: the first one is enough.
+        let line_end = text[start..].find('\n').map_or(text.len(), |length| start + length);
+        diagnostic.span = Some(TextSpan::new(text, start..at.end.clamp(start, line_end)));
         diagnostic.source = Some(Arc::clone(&source.text));
         diagnostic
-    }
-
-    /// Returns the text of a place.
-    pub(super) fn text(&self, at: At) -> &str {
-        self.0[at.source].text.get(at.start..at.end).unwrap_or_default()
     }
 }
 

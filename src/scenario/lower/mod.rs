@@ -195,4 +195,21 @@ mod tests {
         assert!(profiles.len() >= 8 && profiles.values().all(Option::is_some));
         assert!(builtin_profiles().values().all(|profile| !profile.about.is_empty()));
     }
+
+    #[test]
+    fn every_scenario_that_comes_with_lwsim_lowers_without_a_warning() {
+        let mut files: Vec<_> = std::fs::read_dir("scenarios").unwrap().map(|entry| entry.unwrap().path()).collect();
+        files.retain(|path| path.extension().is_some_and(|extension| extension == "yaml"));
+        files.sort();
+        assert!(files.len() >= 8);
+        for file in files {
+            let loaded = load(&file, &[]).unwrap_or_else(|problems| panic!("{}: {problems:#?}", file.display()));
+            assert!(!loaded.scenario.about.is_empty(), "{}", file.display());
+            for variant in loaded.variants() {
+                let lowered = lower(&loaded, variant)
+                    .unwrap_or_else(|problems| panic!("{} {variant}: {problems:#?}", file.display()));
+                assert_eq!(lowered.warnings, [], "{} {variant}", file.display());
+            }
+        }
+    }
 }
