@@ -213,7 +213,7 @@ fn from_value(mut value: Value, depth: usize, objects: &mut Vec<Object>) -> Resu
             if let Some(items) = items {
                 value["items"] = items;
             }
-            objects.push(classify(value, api_version, kind)?);
+            objects.push(classify(&value, api_version, kind)?);
             Ok(())
         }
     }
@@ -242,19 +242,19 @@ fn from_items(
 }
 
 /// Returns the typed object of one Kubernetes object that is no list.
-fn classify(value: Value, api_version: String, kind: String) -> Result<Object, Problem> {
+fn classify(value: &Value, api_version: String, kind: String) -> Result<Object, Problem> {
     match (api_version.as_str(), kind.as_str()) {
         (keys::API_VERSION, keys::KIND) => {
-            let missing_fields = missing_fields(&value);
-            Ok(Object { missing_fields, ..typed(&value, &kind, Manifest::LeaderWorkerSet)? })
+            let missing_fields = missing_fields(value);
+            Ok(Object { missing_fields, ..typed(value, &kind, Manifest::LeaderWorkerSet)? })
         }
-        ("apps/v1", "StatefulSet") => typed(&value, &kind, Manifest::StatefulSet),
-        ("apps/v1", "Deployment") => typed(&value, &kind, Manifest::Deployment),
-        ("v1", "Pod") => typed(&value, &kind, Manifest::Pod),
-        ("v1", "Service") => typed(&value, &kind, Manifest::Service),
-        ("v1", "Node") => typed(&value, &kind, Manifest::Node),
+        ("apps/v1", "StatefulSet") => typed(value, &kind, Manifest::StatefulSet),
+        ("apps/v1", "Deployment") => typed(value, &kind, Manifest::Deployment),
+        ("v1", "Pod") => typed(value, &kind, Manifest::Pod),
+        ("v1", "Service") => typed(value, &kind, Manifest::Service),
+        ("v1", "Node") => typed(value, &kind, Manifest::Node),
         _ => {
-            let name = name_of(&value);
+            let name = name_of(value);
             let manifest = Manifest::Unknown { api_version, kind, name };
             Ok(Object { manifest, unknown_fields: Vec::new(), missing_fields: Vec::new() })
         }

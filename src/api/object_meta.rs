@@ -43,7 +43,7 @@ pub(super) fn check(meta: &ObjectMeta, errors: &mut Vec<FieldError>) {
     }
     match meta.name.as_deref().unwrap_or_default() {
         "" => {
-            errors.push(FieldError::required("metadata.name", "name or generateName is required"))
+            errors.push(FieldError::required("metadata.name", "name or generateName is required"));
         }
         name => report("metadata.name", name, dns_1035_problems(name), errors),
     }

@@ -8,7 +8,7 @@ use std::str::FromStr;
 
 const NANO: i128 = 1_000_000_000;
 /// Digits after the point that a quantity keeps.
-const NANO_DIGITS: usize = 9;
+const NANO_DIGITS: i64 = 9;
 /// Digits that Go's fast path holds in 64 bits for certain.
 const INT64_DIGITS: usize = 18;
 
@@ -243,7 +243,9 @@ fn scale_up(unscaled: i128, exponent: i32, fraction: usize) -> Result<i128, Quan
     if unscaled == 0 {
         return Ok(0);
     }
-    let places = i64::from(exponent) - fraction as i64 + NANO_DIGITS as i64;
+    // Below so many digits even the largest number rounds to the smallest amount.
+    let fraction = i64::try_from(fraction).unwrap_or(i64::from(i32::MAX));
+    let places = i64::from(exponent) - fraction + NANO_DIGITS;
     let power =
         u32::try_from(places.unsigned_abs()).ok().and_then(|places| 10_i128.checked_pow(places));
     if places < 0 {

@@ -304,7 +304,7 @@ pub fn webhook_update_errors(new: &LeaderWorkerSet, old: &LeaderWorkerSet) -> Ve
     };
     match (size(old), size(new)) {
         (Some(old), Some(new)) if old != new => {
-            errors.push(FieldError::invalid(SUBGROUP_SIZE, new, "field is immutable"))
+            errors.push(FieldError::invalid(SUBGROUP_SIZE, new, "field is immutable"));
         }
         (None, Some(new)) => errors.push(FieldError::invalid(
             SUBGROUP_SIZE,

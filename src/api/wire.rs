@@ -146,7 +146,7 @@ fn round_trip(value: &mut Value, type_name: &str, removes: bool) {
     for field in shape {
         match fields.get_mut(field.name) {
             Some(present) if !field.is_left_out(present) => {
-                round_trip_field(present, field.kind, removes)
+                round_trip_field(present, field.kind, removes);
             }
             present => match field.zero() {
                 Some(zero) => {
@@ -216,7 +216,7 @@ pub fn missing_fields(value: &Value, type_name: &str, path: &str, found: &mut im
         match (present, field.kind) {
             (None, kind) if field.is_always && is_required(field.name, kind) => found(field_path),
             (Some(present), Kind::Struct(name)) => {
-                missing_fields(present, name, &field_path, &mut *found)
+                missing_fields(present, name, &field_path, &mut *found);
             }
             (Some(Value::Array(items)), Kind::ListOf(name)) => {
                 for (index, item) in items.iter().enumerate() {
@@ -234,6 +234,7 @@ fn is_required(field: &str, kind: Kind) -> bool {
     match kind {
         Kind::Struct(_) => matches!(field, "workerTemplate" | "preference" | "podAffinityTerm"),
         Kind::Quantity => false,
+        Kind::ListOf(_) => field != "sources", // Of a projected volume: optional, though Go writes it always.
         _ => true,
     }
 }

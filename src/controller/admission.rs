@@ -147,13 +147,12 @@ fn admit_leader(pod: &PodIdentity<'_>, admitted: &mut Admitted) -> Result<(), De
     if (pod.annotations)(keys::SUBDOMAIN_POLICY) == Some(UNIQUE_PER_REPLICA) {
         admitted.subdomain = Some(pod.name.to_owned());
     }
-    let group_key = match (pod.labels)(keys::GROUP_KEY) {
-        Some(group_key) => group_key.to_owned(),
-        None => {
-            let group_key = hash::group_key(pod.namespace, pod.name);
-            admitted.labels.push((keys::GROUP_KEY, group_key.clone()));
-            group_key
-        }
+    let group_key = if let Some(group_key) = (pod.labels)(keys::GROUP_KEY) {
+        group_key.to_owned()
+    } else {
+        let group_key = hash::group_key(pod.namespace, pod.name);
+        admitted.labels.push((keys::GROUP_KEY, group_key.clone()));
+        group_key
     };
     if let Some(topology_key) = (pod.annotations)(keys::EXCLUSIVE_TOPOLOGY) {
         add_exclusive(pod, admitted, keys::GROUP_KEY, group_key, topology_key);

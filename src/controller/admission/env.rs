@@ -93,7 +93,7 @@ struct TpuVariables {
     hostnames: String,
     addresses: String,
     /// Name, worker ID and default port of each container that takes part.
-    containers: Vec<(String, i64, usize)>,
+    containers: Vec<(String, i128, usize)>,
 }
 
 impl TpuVariables {
@@ -119,9 +119,10 @@ impl TpuVariables {
             }
             all.join(",")
         };
-        let first_id = place.rank.saturating_mul(containers.len() as i64);
+        // In 128 bits nothing overflows, whatever the pod's annotations say.
+        let first_id = i128::from(place.rank) * containers.len() as i128;
         let identities = containers.iter().enumerate().map(|(index, container)| {
-            (container.name.clone(), first_id.saturating_add(index as i64), tpu::FIRST_PORT + index)
+            (container.name.clone(), first_id + index as i128, tpu::FIRST_PORT + index)
         });
         Self {
             name: place.leader.to_owned(),
