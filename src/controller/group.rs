@@ -105,13 +105,12 @@ pub(super) fn states(leaders: &[Leader], count: i32) -> Vec<GroupState> {
 #[derive(Debug)]
 struct WorkerSets<'a> {
     sets: &'a [SetSeen<'a>],
-    lws_name: &'a str,
     /// One more than the place in `sets` of the StatefulSet with this ordinal; 0 where there is none.
     place_of: Vec<u32>,
 }
 
 impl<'a> WorkerSets<'a> {
-    fn new(sets: &'a [SetSeen<'a>], lws_name: &'a str) -> Self {
+    fn new(sets: &'a [SetSeen<'a>], lws_name: &str) -> Self {
         let mut place_of = vec![0; sets.len()];
         for (place, set) in (1..).zip(sets) {
             let Some(ordinal) =
@@ -124,7 +123,7 @@ impl<'a> WorkerSets<'a> {
             }
             place_of[ordinal] = place;
         }
-        Self { sets, lws_name, place_of }
+        Self { sets, place_of }
     }
 
     /// Returns the StatefulSet with a name and the ordinal that the name holds.

@@ -21,6 +21,8 @@ mod invariants;
 #[cfg(test)]
 mod model;
 #[cfg(test)]
+mod recorded;
+#[cfg(test)]
 mod suite;
 #[cfg(test)]
 mod traces;
