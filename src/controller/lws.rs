@@ -359,6 +359,19 @@ mod tests {
     }
 
     #[test]
+    fn no_revision_is_dropped_while_a_partition_holds_groups_back() {
+        let revisions_after_rollout = |held: i32| {
+            let mut world = World::new(sample(0));
+            world.edit_rollout(|rolling| rolling.partition = Some(held));
+            world.settle();
+            roll(&mut world, "v2");
+            world.settle();
+            world.revisions.len()
+        };
+        assert_eq!((revisions_after_rollout(0), revisions_after_rollout(1)), (1, 2));
+    }
+
+    #[test]
     fn a_rollback_makes_a_new_revision_with_the_old_key() {
         let mut world = ready(2);
         let key = world.spec_key();
