@@ -7,15 +7,29 @@
 //! All arithmetic is on integers: rates in 1/1024 byte per second, work in rate units times nanoseconds. So no byte is lost
 //! or gained, however often rates change, and results hang on neither the machine nor the order of summation.
 //! Rates are computed at most once an instant, when somebody asks, however many transfers start or end at it.
+//!
+//! # How it scales
+//!
+//! A thousand nodes pull from one registry; each start and end changes the rate of all. So rates are not kept with the transfers:
+//! a crowded link keeps one *level*, the rate of all that it holds back, and a clock that counts the work which each of
+//! them has done. A change touches the level and the few transfers that cross it, not the thousand that go on at it.
+//! A link with few transfers that cannot react to other links ([`Link::is_simple`]) only lowers the limits of its
+//! transfers. Levels of the others depend on one another and are brought to their fixed point, which is unique and
+//! reached from anywhere: the lowest level of all hangs on no other, then the next lowest only on that one, and so on.
+
+mod link;
 
 use super::time::Time;
+use link::{Link, Rate, Work};
 use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::collections::BTreeSet;
 
 /// Capacity or rate without a limit.
 pub const UNLIMITED: u64 = u64::MAX;
+
+const UNITS_PER_BYTE: u64 = 1024;
+const WORK_PER_BYTE: Work = UNITS_PER_BYTE as Work * 1_000_000_000;
 
 /// A link of a [`Sharing`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -29,95 +43,68 @@ pub struct TransferId(u64);
 #[derive(Clone, Debug, Default)]
 pub struct Sharing {
     links: Vec<Link>,
+    /// Slots of transfers; a free one is in `free`.
     transfers: Vec<Transfer>,
-    /// Position of each transfer in `transfers`.
-    position_of: FxHashMap<TransferId, usize>,
+    free: Vec<Slot>,
+    slot_of: FxHashMap<TransferId, Slot>,
     started: u64,
-    /// The instant of the last change: rates hold from here on, once `is_stale` is false.
+    /// The instant of the last change: rates hold from here on, once nothing is stale.
     now: Time,
-    /// Whether rates and `next` must be computed anew.
-    is_stale: bool,
-    next: Option<Time>,
-    scratch: Scratch,
+    /// Completions: the earliest of each link's clock, and of each transfer that goes at its own pace.
+    due: BTreeSet<(Time, Due)>,
+    stale: Stale,
 }
 
-/// Rate in 1/1024 byte per second; [`UNLIMITED`] is infinite.
-type Rate = u64;
+/// Position in `Sharing::transfers`.
+type Slot = u32;
 
-/// Rate units times nanoseconds.
-type Work = u128;
-
-const UNITS_PER_BYTE: u64 = 1024;
-const WORK_PER_BYTE: Work = UNITS_PER_BYTE as Work * 1_000_000_000;
-
-#[derive(Clone, Debug)]
-struct Link {
-    /// Rate units; [`UNLIMITED`] is infinite.
-    capacity: Rate,
-    /// Sum of the own limits of the transfers that cross it.
-    demand: u128,
-    /// Capacity not yet given away, and transfers without a rate; during `fill` only.
-    left: u64,
-    waiting: u64,
+/// What must be computed anew before rates are true again.
+#[derive(Clone, Debug, Default)]
+struct Stale {
+    /// Links whose transfers or capacity changed.
+    links: BTreeSet<u32>,
+    /// Transfers whose limit by simple links may have changed, or that are new.
+    limits: BTreeSet<Slot>,
+    /// Transfers that may have got another pace.
+    paces: BTreeSet<Slot>,
+    /// Links whose next completion may have changed.
+    dues: BTreeSet<u32>,
 }
 
-impl Link {
-    /// Returns whether it can hold back any transfer.
-    fn can_bind(&self) -> bool {
-        self.capacity != UNLIMITED && self.demand > u128::from(self.capacity)
-    }
-
-    /// Returns the rate that each waiting transfer can have.
-    fn share(&self) -> Rate {
-        let share = self.left / self.waiting;
-        // A crumb for each keeps a crowded link moving; it overloads the link by less than a byte per second and transfer.
-        if share == 0 && self.capacity > 0 { 1 } else { share }
-    }
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Due {
+    Link(u32),
+    Transfer(Slot),
 }
 
 #[derive(Clone, Debug)]
 struct Transfer {
     id: TransferId,
-    links: SmallVec<[LinkId; 3]>,
+    paths: SmallVec<[Crossing; 2]>,
     /// Its own limit.
     limit: Rate,
-    rate: Rate,
-    /// Work left at `since`.
-    left: Work,
-    since: Time,
+    /// Its limit by itself and the simple links that it crosses.
+    reach: Rate,
+    pace: Pace,
 }
 
-impl Transfer {
-    /// Returns the work left at `now`.
-    fn left_at(&self, now: Time) -> Work {
-        if self.rate == UNLIMITED && now >= self.since {
-            return 0;
-        }
-        self.left.saturating_sub(Work::from(self.rate) * Work::from(now.since(self.since).0))
-    }
-
-    /// Returns the first nanosecond at which nothing is left, `None` if it does not move.
-    fn done_at(&self) -> Option<Time> {
-        if self.left == 0 || self.rate == UNLIMITED {
-            return Some(self.since);
-        }
-        let ns =
-            if self.rate == 0 { return None } else { self.left.div_ceil(Work::from(self.rate)) };
-        Some(Time(self.since.0.saturating_add(u64::try_from(ns).unwrap_or(u64::MAX))))
-    }
+/// A link that a transfer crosses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Crossing {
+    link: u32,
+    /// The rate that it could have without this link, as the link knows it; `None` as long as the link keeps no order.
+    bound: Option<Rate>,
 }
 
-/// Memory that `fill` uses again and again.
-#[derive(Clone, Debug, Default)]
-struct Scratch {
-    /// Own limits of the transfers without a rate, smallest first, with their positions.
-    limits: BinaryHeap<Reverse<(Rate, usize)>>,
-    /// Links that can bind, smallest share first; a share may have grown since it was put in.
-    shares: BinaryHeap<Reverse<(Rate, usize)>>,
-    /// Positions of the transfers that cross each of those links.
-    crossing: FxHashMap<usize, Vec<usize>>,
-    /// New rate of each transfer by position.
-    rates: Vec<Option<Rate>>,
+/// How a transfer moves on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Pace {
+    /// Just started: its rate is not known yet.
+    New { left: Work },
+    /// At its own rate, with the work left at an instant.
+    Own { rate: Rate, left: Work, since: Time },
+    /// At the level of a link, until its clock shows this.
+    Level { link: u32, until: Work },
 }
 
 impl Sharing {
@@ -129,7 +116,7 @@ impl Sharing {
     /// Adds a link with a capacity in bytes per second; [`UNLIMITED`] is infinite, 0 holds every transfer up.
     pub fn add_link(&mut self, bytes_per_s: u64) -> LinkId {
         let id = LinkId(u32::try_from(self.links.len()).expect("links are counted in 32 bits"));
-        self.links.push(Link { capacity: rate_of(bytes_per_s), demand: 0, left: 0, waiting: 0 });
+        self.links.push(Link::new(rate_of(bytes_per_s)));
         id
     }
 
@@ -137,6 +124,7 @@ impl Sharing {
     pub fn set_capacity(&mut self, now: Time, link: LinkId, bytes_per_s: u64) {
         self.touch(now);
         self.links[link.0 as usize].capacity = rate_of(bytes_per_s);
+        self.stale.links.insert(link.0);
     }
 
     /// Starts to move `bytes` over all of `links` at once, at no more than `rate_max` bytes per second.
@@ -144,16 +132,15 @@ impl Sharing {
         self.touch(now);
         let id = TransferId(self.started);
         self.started += 1;
-        let mut links: SmallVec<[LinkId; 3]> = SmallVec::from_slice(links);
-        links.sort_unstable();
-        links.dedup();
+        let mut paths: SmallVec<[Crossing; 2]> =
+            links.iter().map(|link| Crossing { link: link.0, bound: None }).collect();
+        paths.sort_unstable_by_key(|crossing| crossing.link);
+        paths.dedup();
         let limit = rate_of(rate_max);
-        for link in &links {
-            self.links[link.0 as usize].demand += u128::from(limit);
-        }
-        self.position_of.insert(id, self.transfers.len());
         let left = Work::from(bytes) * WORK_PER_BYTE;
-        self.transfers.push(Transfer { id, links, limit, rate: 0, left, since: now });
+        let transfer = Transfer { id, paths, limit, reach: limit, pace: Pace::New { left } };
+        let slot = self.insert(transfer);
+        self.slot_of.insert(id, slot);
         id
     }
 
@@ -161,173 +148,320 @@ impl Sharing {
     pub fn cancel(&mut self, now: Time, id: TransferId) -> Option<u64> {
         let left = self.remaining(now, id)?;
         self.touch(now);
-        self.remove(id);
+        self.remove(self.slot_of[&id]);
         Some(left)
     }
 
     /// Returns the instant at which the next transfer is complete, given that nothing changes before.
     pub fn next(&mut self) -> Option<Time> {
-        self.fill();
-        self.next
+        self.refresh();
+        self.due.first().map(|(at, _)| *at)
     }
 
     /// Removes and returns the transfers that are complete at `now`, in the order in which they were started.
     pub fn finish(&mut self, now: Time) -> Vec<TransferId> {
-        self.fill();
-        if self.next.is_none_or(|next| next > now) {
-            return Vec::new();
+        let mut done = Vec::new();
+        if self.next().is_none_or(|next| next > now) {
+            return done;
         }
         self.touch(now);
-        let is_done = |transfer: &&Transfer| transfer.left_at(now) == 0;
-        let mut done: Vec<TransferId> =
-            self.transfers.iter().filter(is_done).map(|transfer| transfer.id).collect();
-        done.sort_unstable();
-        for &id in &done {
-            self.remove(id);
+        while let Some((_, due)) = self.due.first().copied().filter(|(at, _)| *at <= now) {
+            let slot = match due {
+                Due::Transfer(slot) => slot,
+                Due::Link(index) => {
+                    let link = &mut self.links[index as usize];
+                    let clock = link.clock_at(now);
+                    let Some((_, slot)) =
+                        link.until.first().copied().filter(|(until, _)| *until <= clock)
+                    else {
+                        // All that were complete are gone; the next of the link is found below.
+                        self.due.pop_first();
+                        link.due = None;
+                        self.stale.dues.insert(index);
+                        continue;
+                    };
+                    slot
+                }
+            };
+            done.push(self.transfers[slot as usize].id);
+            self.remove(slot);
         }
+        done.sort_unstable();
         done
     }
 
     /// Returns the bytes per second that a transfer moves at now; infinite where nothing limits it.
     pub fn rate(&mut self, id: TransferId) -> Option<f64> {
-        self.fill();
-        let rate = self.transfers[*self.position_of.get(&id)?].rate;
+        self.refresh();
+        let rate = match self.transfers[*self.slot_of.get(&id)? as usize].pace {
+            Pace::New { .. } => unreachable!("rates are up to date"),
+            Pace::Own { rate, .. } => rate,
+            Pace::Level { link, .. } => self.links[link as usize].level,
+        };
         Some(if rate == UNLIMITED { f64::INFINITY } else { rate as f64 / UNITS_PER_BYTE as f64 })
     }
 
     /// Returns the bytes that a transfer has not moved by `now`, a begun byte counting in full.
     pub fn remaining(&mut self, now: Time, id: TransferId) -> Option<u64> {
-        self.fill();
-        let left = self.transfers[*self.position_of.get(&id)?].left_at(now);
+        self.refresh();
+        let slot = *self.slot_of.get(&id)?;
+        let left = self.left_at(slot, now);
         Some(u64::try_from(left.div_ceil(WORK_PER_BYTE)).expect("it is at most what was there"))
     }
 
     /// Returns the number of transfers that are not finished.
     pub fn len(&self) -> usize {
-        self.transfers.len()
+        self.slot_of.len()
     }
 
     /// Returns whether nothing is being moved.
     pub fn is_empty(&self) -> bool {
-        self.transfers.is_empty()
+        self.slot_of.is_empty()
     }
 
-    /// Notes that rates change at `now`; those of the time before are brought up to date first.
+    /// Notes that something changes at `now`; rates of the time before are computed first.
     fn touch(&mut self, now: Time) {
         assert!(now >= self.now, "sharing went back in time: to {now} from {}", self.now);
         if now > self.now {
-            self.fill();
+            self.refresh();
             self.now = now;
         }
-        self.is_stale = true;
     }
 
-    fn remove(&mut self, id: TransferId) {
-        let position = self.position_of.remove(&id).expect("the caller found it");
-        let transfer = self.transfers.swap_remove(position);
-        if let Some(moved) = self.transfers.get(position) {
-            self.position_of.insert(moved.id, position);
+    fn insert(&mut self, transfer: Transfer) -> Slot {
+        let slot = self.free.pop().unwrap_or_else(|| {
+            Slot::try_from(self.transfers.len())
+                .expect("transfers at a time are counted in 32 bits")
+        });
+        for crossing in &transfer.paths {
+            let link = &mut self.links[crossing.link as usize];
+            link.demand += u128::from(transfer.limit);
+            link.members.insert(slot);
+            self.stale.links.insert(crossing.link);
         }
-        for link in &transfer.links {
-            self.links[link.0 as usize].demand -= u128::from(transfer.limit);
+        self.stale.limits.insert(slot);
+        match self.transfers.get_mut(slot as usize) {
+            Some(free) => *free = transfer,
+            None => self.transfers.push(transfer),
         }
+        slot
     }
 
-    /// Computes rates and the next completion if anything changed.
-    fn fill(&mut self) {
-        if !self.is_stale {
-            return;
+    fn remove(&mut self, slot: Slot) {
+        let transfer = &mut self.transfers[slot as usize];
+        let paths = std::mem::take(&mut transfer.paths);
+        let (id, limit, pace) = (transfer.id, transfer.limit, transfer.pace);
+        self.leave(slot, pace);
+        for crossing in paths {
+            let link = &mut self.links[crossing.link as usize];
+            link.demand -= u128::from(limit);
+            link.forget(slot, crossing.bound);
+            self.stale.links.insert(crossing.link);
         }
-        self.is_stale = false;
-        self.prepare();
-        self.raise();
-        let now = self.now;
-        self.next = None;
-        for (transfer, rate) in self.transfers.iter_mut().zip(&self.scratch.rates) {
-            let rate = rate.expect("every transfer has a rate now");
-            if rate != transfer.rate || transfer.since == now {
-                transfer.left = transfer.left_at(now);
-                transfer.since = now;
-                transfer.rate = rate;
-            }
-            let done = transfer.done_at().map(|done| done.max(now));
-            self.next = [self.next, done].into_iter().flatten().min();
-        }
+        self.stale.limits.remove(&slot);
+        self.stale.paces.remove(&slot);
+        self.slot_of.remove(&id);
+        self.free.push(slot);
     }
 
-    /// Gives a rate to all that no link can hold back, and lists the others by link and by limit.
-    fn prepare(&mut self) {
-        let scratch = &mut self.scratch;
-        scratch.crossing.clear();
-        scratch.shares.clear();
-        scratch.rates.clear();
-        let mut limits = std::mem::take(&mut scratch.limits).into_vec();
-        limits.clear();
-        for (position, transfer) in self.transfers.iter().enumerate() {
-            let mut is_bound = false;
-            for link in &transfer.links {
-                let index = link.0 as usize;
-                if self.links[index].can_bind() {
-                    is_bound = true;
-                    scratch.crossing.entry(index).or_default().push(position);
-                }
+    /// Returns the work left at `now`.
+    fn left_at(&self, slot: Slot, now: Time) -> Work {
+        match self.transfers[slot as usize].pace {
+            Pace::New { left } => left,
+            Pace::Own { rate: UNLIMITED, .. } => 0,
+            Pace::Own { rate, left, since } => {
+                left.saturating_sub(Work::from(rate) * Work::from(now.since(since).0))
             }
-            if is_bound {
-                limits.push(Reverse((transfer.limit, position)));
-            }
-            scratch.rates.push((!is_bound).then_some(transfer.limit));
-        }
-        scratch.limits = limits.into();
-        for (index, link) in self.links.iter_mut().enumerate() {
-            link.waiting =
-                scratch.crossing.get(&index).map_or(0, |positions| positions.len() as u64);
-            link.left = link.capacity;
-            if link.waiting > 0 {
-                scratch.shares.push(Reverse((link.share(), index)));
+            Pace::Level { link, until } => {
+                until.saturating_sub(self.links[link as usize].clock_at(now))
             }
         }
     }
+}
 
-    /// Raises the rates of the transfers that links hold back, all together, until each is stopped.
-    fn raise(&mut self) {
-        while let Some(&Reverse((share, index))) = self.scratch.shares.peek() {
-            let link = &self.links[index];
-            if link.waiting == 0 || link.share() > share {
-                self.scratch.shares.pop();
-                if link.waiting > 0 {
-                    self.scratch.shares.push(Reverse((link.share(), index)));
-                }
+/// Bringing rates up to date.
+impl Sharing {
+    fn refresh(&mut self) {
+        self.refresh_simple_links();
+        self.refresh_limits();
+        self.refresh_levels();
+        while let Some(slot) = self.stale.paces.pop_first() {
+            self.refresh_pace(slot);
+        }
+        while let Some(index) = self.stale.dues.pop_first() {
+            self.refresh_due(index);
+        }
+    }
+
+    /// Finds the levels of simple links, and which links are simple no longer.
+    fn refresh_simple_links(&mut self) {
+        let mut index = 0;
+        while let Some(stale) = self.stale.links.range(index..).next().copied() {
+            index = stale + 1;
+            if self.links[stale as usize].is_simple {
+                self.refresh_simple_link(stale);
+            }
+        }
+    }
+
+    fn refresh_simple_link(&mut self, index: u32) {
+        let link = &self.links[index as usize];
+        let path_of =
+            |slot: &Slot| self.transfers[*slot as usize].paths.iter().map(|crossing| crossing.link);
+        let is_alike = || {
+            let first = link.members.first();
+            link.members
+                .iter()
+                .all(|slot| first.is_some_and(|first| path_of(first).eq(path_of(slot))))
+        };
+        let stays_simple =
+            link.members.len() <= link::SIMPLE_MAX && (!link.can_bind() || is_alike());
+        let level = if stays_simple {
+            link.simple_level(
+                link.members.iter().map(|slot| self.transfers[*slot as usize].limit).collect(),
+            )
+        } else {
+            UNLIMITED // Its level is found together with those of the other crowded links.
+        };
+        let link = &mut self.links[index as usize];
+        if link.level != level || !stays_simple {
+            self.stale.limits.extend(&link.members);
+        }
+        link.level = level;
+        link.is_simple = stays_simple;
+        if stays_simple {
+            self.stale.links.remove(&index);
+        }
+    }
+
+    /// Tells crowded links what their transfers could have without them, where that may have changed.
+    fn refresh_limits(&mut self) {
+        while let Some(slot) = self.stale.limits.pop_first() {
+            let transfer = &mut self.transfers[slot as usize];
+            let crossed = transfer.paths.iter().map(|crossing| &self.links[crossing.link as usize]);
+            let simple = crossed.filter(|link| link.is_simple).map(|link| link.level);
+            transfer.reach = simple.fold(transfer.limit, Rate::min);
+            self.stale.paces.insert(slot);
+            self.refresh_bounds(slot, None);
+        }
+    }
+
+    /// Tells the crowded links of a transfer, all but `except`, what it could have without each.
+    fn refresh_bounds(&mut self, slot: Slot, except: Option<u32>) {
+        let Self { links, transfers, stale, .. } = self;
+        let transfer = &mut transfers[slot as usize];
+        for at in 0..transfer.paths.len() {
+            let Crossing { link: index, bound: old } = transfer.paths[at];
+            if Some(index) == except || links[index as usize].is_simple {
                 continue;
             }
-            let scratch = &mut self.scratch;
-            while let Some(&Reverse((_, position))) = scratch.limits.peek()
-                && scratch.rates[position].is_some()
-            {
-                scratch.limits.pop();
-            }
-            if let Some(&Reverse((limit, position))) = scratch.limits.peek()
-                && limit <= share
-            {
-                scratch.limits.pop();
-                self.fix(position, limit);
+            let others = transfer.paths.iter().filter(|other| other.link != index);
+            let levels = others.map(|other| links[other.link as usize].level);
+            let bound = levels.fold(transfer.reach, Rate::min);
+            let is_alone = !transfer
+                .paths
+                .iter()
+                .any(|other| other.link != index && !links[other.link as usize].is_simple);
+            let link = &mut links[index as usize];
+            if is_alone {
+                link.coupled.remove(&slot);
             } else {
-                self.scratch.shares.pop();
-                for position in self.scratch.crossing.remove(&index).expect("it binds") {
-                    if self.scratch.rates[position].is_none() {
-                        self.fix(position, share);
+                link.coupled.insert(slot);
+            }
+            if old != Some(bound) && link.set_bound(slot, old, bound) {
+                stale.links.insert(index);
+            }
+            transfer.paths[at].bound = Some(bound);
+        }
+    }
+
+    /// Brings the levels of crowded links to their fixed point.
+    fn refresh_levels(&mut self) {
+        // A sweep settles at least the lowest level that was not settled before.
+        let mut sweeps_left = self.links.len() + 2;
+        let mut moved = Vec::new();
+        while !self.stale.links.is_empty() {
+            assert!(
+                sweeps_left > 0,
+                "the levels of {} links found no fixed point",
+                self.links.len()
+            );
+            sweeps_left -= 1;
+            for index in std::mem::take(&mut self.stale.links) {
+                let link = &mut self.links[index as usize];
+                let level = link.balance(&mut moved);
+                self.stale.paces.extend(moved.drain(..));
+                self.stale.dues.insert(index);
+                link.is_simple = link.members.is_empty();
+                if link.set_level(level, self.now) {
+                    let coupled: SmallVec<[Slot; 16]> = link.coupled.iter().copied().collect();
+                    for slot in coupled {
+                        self.stale.paces.insert(slot);
+                        self.refresh_bounds(slot, Some(index));
                     }
                 }
             }
         }
     }
 
-    fn fix(&mut self, position: usize, rate: Rate) {
-        self.scratch.rates[position] = Some(rate);
-        for link in &self.transfers[position].links {
-            let link = &mut self.links[link.0 as usize];
-            if link.waiting > 0 {
-                link.waiting -= 1;
-                link.left = link.left.saturating_sub(rate);
+    /// Gives a transfer the pace that its links leave it.
+    fn refresh_pace(&mut self, slot: Slot) {
+        let transfer = &self.transfers[slot as usize];
+        let crowded =
+            transfer.paths.iter().filter(|crossing| !self.links[crossing.link as usize].is_simple);
+        let lowest =
+            crowded.map(|crossing| (self.links[crossing.link as usize].level, crossing.link)).min();
+        let holder = lowest.filter(|(level, _)| *level < transfer.reach).map(|(_, link)| link);
+        let is_same = match (transfer.pace, holder) {
+            (Pace::Level { link, .. }, Some(holder)) => link == holder,
+            (Pace::Own { rate, .. }, None) => rate == transfer.reach,
+            _ => false,
+        };
+        if is_same {
+            return;
+        }
+        let (old, rate) = (transfer.pace, transfer.reach);
+        let left = self.left_at(slot, self.now);
+        self.leave(slot, old);
+        let pace = if let Some(index) = holder {
+            let link = &mut self.links[index as usize];
+            let until = link.clock_at(self.now) + left;
+            link.until.insert((until, slot));
+            self.stale.dues.insert(index);
+            Pace::Level { link: index, until }
+        } else {
+            let pace = Pace::Own { rate, left, since: self.now };
+            self.due
+                .extend(link::done_at(self.now, left, rate).map(|at| (at, Due::Transfer(slot))));
+            pace
+        };
+        self.transfers[slot as usize].pace = pace;
+    }
+
+    /// Takes a transfer out of the completions.
+    fn leave(&mut self, slot: Slot, pace: Pace) {
+        match pace {
+            Pace::New { .. } => {}
+            Pace::Own { rate, left, since } => {
+                if let Some(at) = link::done_at(since, left, rate) {
+                    self.due.remove(&(at, Due::Transfer(slot)));
+                }
+            }
+            Pace::Level { link, until } => {
+                self.links[link as usize].until.remove(&(until, slot));
+                self.stale.dues.insert(link);
+            }
+        }
+    }
+
+    fn refresh_due(&mut self, index: u32) {
+        let link = &mut self.links[index as usize];
+        let due = link.next_due();
+        let old = std::mem::replace(&mut link.due, due);
+        if old != due {
+            self.due.extend(due.map(|at| (at, Due::Link(index))));
+            if let Some(old) = old {
+                self.due.remove(&(old, Due::Link(index)));
             }
         }
     }
@@ -338,226 +472,4 @@ fn rate_of(bytes_per_s: u64) -> Rate {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    const KB: u64 = 1_000;
-
-    fn seconds(time: Option<Time>) -> f64 {
-        time.unwrap().as_secs_f64()
-    }
-
-    /// Links and transfers (links crossed, limit) of one instant against the rates that they get, all in kB/s.
-    fn check(links: &[u64], transfers: &[(&[usize], u64)], expected: &[u64]) {
-        let mut sharing = Sharing::new();
-        let ids: Vec<LinkId> =
-            links.iter().map(|&capacity| sharing.add_link(capacity.saturating_mul(KB))).collect();
-        let started: Vec<TransferId> = transfers
-            .iter()
-            .map(|(crossed, limit)| {
-                let crossed: Vec<LinkId> = crossed.iter().map(|&index| ids[index]).collect();
-                sharing.start(Time::ZERO, 1_000_000, &crossed, limit.saturating_mul(KB))
-            })
-            .collect();
-        for (id, expected) in started.into_iter().zip(expected) {
-            let rate = sharing.rate(id).unwrap();
-            assert!(
-                (rate - (expected * KB) as f64).abs() < 0.01,
-                "{id:?} has {rate}, not {expected} kB/s: {transfers:?}"
-            );
-        }
-    }
-
-    #[test]
-    fn rates_are_max_min_fair() {
-        const NONE: u64 = UNLIMITED;
-        check(&[90], &[(&[0], NONE), (&[0], NONE), (&[0], NONE)], &[30, 30, 30]);
-        // What one cannot use goes to the others.
-        check(&[90], &[(&[0], 10), (&[0], NONE), (&[0], NONE)], &[10, 40, 40]);
-        check(&[90], &[(&[0], 10), (&[0], 20)], &[10, 20]);
-        // The textbook line of two links.
-        check(&[60, 100], &[(&[0, 1], NONE), (&[0], NONE), (&[1], NONE)], &[30, 30, 70]);
-        // A registry and two nodes, one of them slow and asked for two images.
-        check(
-            &[100, 20, 1000],
-            &[(&[0, 1], NONE), (&[0, 1], NONE), (&[0, 2], NONE)],
-            &[10, 10, 80],
-        );
-        // A node that is used by two sources.
-        check(&[10, 1000, 100], &[(&[0, 2], NONE), (&[1, 2], NONE)], &[10, 90]);
-        check(&[0, 100], &[(&[0], NONE), (&[1], NONE)], &[0, 100]);
-        check(&[NONE], &[(&[0], 7), (&[0], 9)], &[7, 9]);
-    }
-
-    #[test]
-    fn a_transfer_is_complete_when_its_last_byte_has_moved() {
-        let mut sharing = Sharing::new();
-        let link = sharing.add_link(3);
-        let id = sharing.start(Time::ZERO, 10, &[link], UNLIMITED);
-        // 3.33… s, rounded up to the nanosecond.
-        assert_eq!(sharing.next(), Some(Time(3_333_333_334)));
-        assert_eq!(sharing.finish(Time(3_333_333_333)), []);
-        assert_eq!(sharing.remaining(Time(3_000_000_000), id), Some(1));
-        assert_eq!(sharing.finish(Time(3_333_333_334)), [id]);
-        assert_eq!((sharing.next(), sharing.len(), sharing.rate(id)), (None, 0, None));
-    }
-
-    #[test]
-    fn whoever_comes_or_goes_changes_the_rates_of_the_others() {
-        let mut sharing = Sharing::new();
-        let link = sharing.add_link(100);
-        let first = sharing.start(Time::ZERO, 1000, &[link], UNLIMITED);
-        assert!((seconds(sharing.next()) - 10.0).abs() < 1e-9);
-        let second = sharing.start(Time(5_000_000_000), 1000, &[link], UNLIMITED);
-        assert_eq!(sharing.remaining(Time(5_000_000_000), first), Some(500));
-        assert!((seconds(sharing.next()) - 15.0).abs() < 1e-9);
-        assert_eq!(sharing.cancel(Time(7_000_000_000), second), Some(900));
-        assert_eq!(sharing.remaining(Time(7_000_000_000), first), Some(400));
-        assert!((seconds(sharing.next()) - 11.0).abs() < 1e-9);
-        sharing.set_capacity(Time(8_000_000_000), link, 0);
-        assert_eq!(sharing.next(), None);
-        sharing.set_capacity(Time(100_000_000_000), link, 300);
-        assert!((seconds(sharing.next()) - 101.0).abs() < 1e-9);
-    }
-
-    #[test]
-    fn what_nothing_limits_is_complete_at_once() {
-        let mut sharing = Sharing::new();
-        let link = sharing.add_link(UNLIMITED);
-        let ids = [
-            sharing.start(Time(7), u64::MAX, &[link], UNLIMITED),
-            sharing.start(Time(7), 5, &[], UNLIMITED),
-            sharing.start(Time(7), 0, &[link], 1),
-        ];
-        assert_eq!(sharing.next(), Some(Time(7)));
-        assert_eq!(sharing.finish(Time(7)), ids);
-    }
-
-    #[test]
-    fn ten_thousand_that_start_at_one_instant_are_computed_once() {
-        let mut sharing = Sharing::new();
-        let registry = sharing.add_link(10_000_000);
-        for _ in 0..10_000 {
-            let nic = sharing.add_link(1_000_000);
-            sharing.start(Time::ZERO, 1_000_000, &[registry, nic], UNLIMITED);
-        }
-        assert!((seconds(sharing.next()) - 1000.0).abs() < 0.001 * 1000.0);
-        let next = sharing.next().unwrap();
-        assert_eq!(sharing.finish(next).len(), 10_000);
-    }
-
-    #[derive(Clone, Debug)]
-    struct Network {
-        capacities: Vec<u64>,
-        /// Start in ns, bytes, links, limit.
-        transfers: Vec<(u64, u64, Vec<usize>, u64)>,
-    }
-
-    fn networks() -> impl Strategy<Value = Network> {
-        let rate = || prop_oneof![4 => 1u64..100, 1 => Just(UNLIMITED)];
-        prop::collection::vec(rate(), 1..6).prop_flat_map(move |capacities| {
-            let links = prop::collection::vec(0..capacities.len(), 0..4);
-            let transfer = (0u64..4_000_000_000, 0u64..300, links, rate());
-            (Just(capacities), prop::collection::vec(transfer, 1..12))
-                .prop_map(|(capacities, transfers)| Network { capacities, transfers })
-        })
-    }
-
-    fn built(network: &Network) -> (Sharing, Vec<LinkId>) {
-        let mut sharing = Sharing::new();
-        let links = network.capacities.iter().map(|&capacity| sharing.add_link(capacity)).collect();
-        (sharing, links)
-    }
-
-    /// Rates in bytes per second may be off by what rounding takes from each transfer of a link.
-    const SLACK: f64 = 0.05;
-
-    proptest! {
-        #[test]
-        fn rates_fill_links_but_never_overload_them(network in networks()) {
-            let (mut sharing, links) = built(&network);
-            let ids: Vec<TransferId> = network.transfers.iter().map(|(_, bytes, crossed, limit)| {
-                let crossed: Vec<LinkId> = crossed.iter().map(|&index| links[index]).collect();
-                sharing.start(Time::ZERO, bytes + 1, &crossed, *limit)
-            }).collect();
-            let rates: Vec<f64> = ids.iter().map(|&id| sharing.rate(id).unwrap()).collect();
-            let load = |link: usize| -> f64 {
-                let crosses = |(_, transfer): &(usize, &(u64, u64, Vec<usize>, u64))| transfer.2.contains(&link);
-                network.transfers.iter().enumerate().filter(crosses).map(|(index, _)| rates[index]).sum()
-            };
-            for (link, &capacity) in network.capacities.iter().enumerate() {
-                prop_assert!(capacity == UNLIMITED || load(link) <= capacity as f64, "link {link} is overloaded");
-            }
-            for (index, (_, _, crossed, limit)) in network.transfers.iter().enumerate() {
-                // Max-min: each is at its limit or crosses a full link on which nobody is faster.
-                let at_limit = if *limit == UNLIMITED { rates[index].is_infinite() } else { rates[index] >= *limit as f64 };
-                let is_held = |&link: &usize| {
-                    let capacity = network.capacities[link];
-                    let others = network.transfers.iter().enumerate().filter(|(_, other)| other.2.contains(&link));
-                    let fastest = others.map(|(other, _)| rates[other]).fold(0.0, f64::max);
-                    capacity != UNLIMITED && load(link) >= capacity as f64 - SLACK && rates[index] >= fastest - SLACK
-                };
-                prop_assert!(at_limit || crossed.iter().any(is_held), "transfer {index} could be faster: {rates:?}");
-            }
-        }
-
-        #[test]
-        fn every_transfer_completes_and_no_byte_is_lost(network in networks()) {
-            let (mut sharing, links) = built(&network);
-            let mut waiting: Vec<_> = network.transfers.iter().collect();
-            waiting.sort_by_key(|transfer| Reverse(transfer.0));
-            let mut running: Vec<(TransferId, f64)> = Vec::new();
-            let mut now = Time::ZERO;
-            let mut done = 0;
-            while done < network.transfers.len() {
-                let start = waiting.last().map(|transfer| Time(transfer.0));
-                let next = [sharing.next(), start].into_iter().flatten().min().expect("something goes on");
-                prop_assert!(next >= now);
-                // What moved by the stated rates is what is gone from the remaining bytes.
-                for (id, left) in &mut running {
-                    let moved = sharing.rate(*id).unwrap() * next.since(now).as_secs_f64();
-                    *left = (*left - moved).max(0.0);
-                    let remaining = sharing.remaining(next, *id).unwrap() as f64;
-                    prop_assert!(remaining >= *left - 1e-3 && remaining <= *left + 1.001, "{remaining} for {left}");
-                }
-                now = next;
-                while let Some((at, bytes, crossed, limit)) = waiting.pop_if(|transfer| transfer.0 == now.0) {
-                    prop_assert_eq!(*at, now.0);
-                    let crossed: Vec<LinkId> = crossed.iter().map(|&index| links[index]).collect();
-                    running.push((sharing.start(now, *bytes, &crossed, *limit), *bytes as f64));
-                }
-                for (id, left) in &mut running {
-                    // Needs no time, so no time passes in which it could be seen to move.
-                    *left = if sharing.rate(*id).unwrap().is_infinite() { 0.0 } else { *left };
-                }
-                let finished = sharing.finish(now);
-                for id in &finished {
-                    let at = running.iter().position(|(other, _)| other == id).expect("it ran");
-                    prop_assert!(running.remove(at).1 < 1e-3, "{id:?} ended early");
-                }
-                done += finished.len();
-            }
-            prop_assert!(sharing.is_empty() && sharing.next().is_none());
-        }
-
-        #[test]
-        fn the_order_of_starting_does_not_matter(network in networks()) {
-            let rates = |is_reversed: bool| {
-                let (mut sharing, links) = built(&network);
-                let mut order: Vec<usize> = (0..network.transfers.len()).collect();
-                if is_reversed {
-                    order.reverse();
-                }
-                let mut ids = vec![TransferId(0); order.len()];
-                for index in order {
-                    let (_, bytes, crossed, limit) = &network.transfers[index];
-                    let crossed: Vec<LinkId> = crossed.iter().map(|&index| links[index]).collect();
-                    ids[index] = sharing.start(Time::ZERO, *bytes, &crossed, *limit);
-                }
-                ids.into_iter().map(|id| sharing.rate(id).unwrap().to_bits()).collect::<Vec<_>>()
-            };
-            prop_assert_eq!(rates(false), rates(true));
-        }
-    }
-}
+mod tests;
