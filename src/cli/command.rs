@@ -1,7 +1,7 @@
 //! Arguments and their dispatch: one line for each subcommand.
 
 use super::failure::Failure;
-use super::{completions, explain, panic, report, schema};
+use super::{completions, explain, panic, report, run as scenario, schema};
 use clap::{CommandFactory, Parser, Subcommand};
 use std::process::ExitCode;
 
@@ -21,6 +21,8 @@ Exit codes: 0 done, 1 a gate was missed, 2 wrong input, 3 a file could not be re
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Run a scenario: every variant with every seed
+    Run(scenario::Arguments),
     /// Make plots and page of a results directory again
     Report(report::Arguments),
     /// Say what an object waited for, and why, in order
@@ -53,6 +55,7 @@ pub fn run() -> ExitCode {
 impl Command {
     fn run(self) -> Result<(), Failure> {
         match self {
+            Self::Run(arguments) => scenario::run(&arguments),
             Self::Report(arguments) => report::run(&arguments),
             Self::Explain(arguments) => explain::run(&arguments),
             Self::Schema => schema::run(),

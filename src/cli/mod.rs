@@ -10,7 +10,9 @@ mod explain;
 mod failure;
 mod output;
 mod panic;
+mod progress;
 mod report;
+mod run;
 mod schema;
 
 pub use command::run;

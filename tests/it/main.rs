@@ -1,3 +1,13 @@
-//! Integration tests, one module per topic.
+//! Integration tests, one module for each topic: mostly the binary as its users meet it.
 
+#![expect(clippy::unwrap_used, reason = "a test ends at its first surprise")]
+
+mod completions;
+mod determinism;
+mod documents;
+mod explain;
+mod failures;
 mod placements;
+mod project;
+mod results;
+mod upstream;

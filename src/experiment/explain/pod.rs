@@ -75,7 +75,7 @@ pub(super) fn words(change: &PodChange, incarnation: u32) -> String {
         }
         PodChange::Unschedulable(reason) => format!("no node fits: {reason}"),
         PodChange::Bound(node) => format!("bound to `{node}`; waits for the kubelet"),
-        PodChange::Stage(stage) => format!("stage `{stage}`"),
+        PodChange::Stage(stage) => format!("begins stage `{stage}`"),
         PodChange::Ready => "ready".into(),
         PodChange::Unready => "not ready any more".into(),
         PodChange::Restarted => "a container ended and is started anew".into(),
@@ -173,7 +173,7 @@ mod tests {
         0 +5 created with revision `r1` and 8 accelerators; waits for a node
             no node fits: 0/4 nodes are available
         5 +1 bound to `n3`; waits for the kubelet
-        6 +4 stage `rendezvous`
+        6 +4 begins stage `rendezvous`
             `default/a-0` of the same group came to this stage at 9.000s
         10 +10 ready
         20 +10 node `n3` stopped
