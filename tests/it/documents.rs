@@ -69,6 +69,23 @@ fn commands(document: &str) -> Vec<String> {
     lines.filter(|line| !line.is_empty() && !line.starts_with('#')).collect()
 }
 
+/// Returns the first block of a kind in a document.
+fn block<'a>(text: &'a str, kind: &str) -> &'a str {
+    let (_, rest) = text.split_once(&format!("```{kind}\n")).unwrap();
+    rest.split_once("```").unwrap().0
+}
+
+#[cfg(unix)]
+#[test]
+fn the_read_me_shows_what_its_first_command_prints() {
+    let folder = tempfile::tempdir().unwrap();
+    std::os::unix::fs::symlink(root().join("scenarios"), folder.path().join("scenarios")).unwrap();
+    let output = lwsim(["run", "scenarios/quickstart.yaml"]).current_dir(folder.path()).output().unwrap();
+    let printed = String::from_utf8(output.stdout).unwrap();
+    let text = std::fs::read_to_string(root().join("README.md")).unwrap();
+    check("README.md", &text.replacen(block(&text, "text"), &printed, 1));
+}
+
 #[cfg(unix)]
 #[test]
 fn the_commands_that_documents_show_work() {
