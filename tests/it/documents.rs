@@ -32,8 +32,16 @@ fn the_reference_of_the_command_line_is_fresh() {
             [subcommand, "--help"].into_iter().filter(|word| !word.is_empty()).collect();
         let title = format!("lwsim {subcommand}");
         let help = printed(&arguments);
-        let help: String = help.lines().flat_map(|line| [line.trim_end(), "
-"]).collect();
+        let help: String = help
+            .lines()
+            .flat_map(|line| {
+                [
+                    line.trim_end(),
+                    "
+",
+                ]
+            })
+            .collect();
         write!(text, "\n## `{}`\n\n```text\n{help}```\n", title.trim_end()).unwrap();
     }
     check("docs/reference/cli.md", &text);
@@ -80,7 +88,8 @@ fn block<'a>(text: &'a str, kind: &str) -> &'a str {
 fn the_read_me_shows_what_its_first_command_prints() {
     let folder = tempfile::tempdir().unwrap();
     std::os::unix::fs::symlink(root().join("scenarios"), folder.path().join("scenarios")).unwrap();
-    let output = lwsim(["run", "scenarios/quickstart.yaml"]).current_dir(folder.path()).output().unwrap();
+    let output =
+        lwsim(["run", "scenarios/quickstart.yaml"]).current_dir(folder.path()).output().unwrap();
     let printed = String::from_utf8(output.stdout).unwrap();
     let text = std::fs::read_to_string(root().join("README.md")).unwrap();
     check("README.md", &text.replacen(block(&text, "text"), &printed, 1));
@@ -92,8 +101,11 @@ fn the_commands_that_documents_show_work() {
     let mut count = 0;
     for document in ["README.md", "docs/getting-started.md"] {
         let folder = tempfile::tempdir().unwrap();
-        std::os::unix::fs::symlink(root().join("scenarios"), folder.path().join("scenarios"))
-            .unwrap();
+        for (link, to) in [("scenarios", "scenarios"), ("manifests", "scenarios/manifests")] {
+            std::os::unix::fs::symlink(root().join(to), folder.path().join(link)).unwrap();
+        }
+        let text = std::fs::read_to_string(root().join(document)).unwrap();
+        std::fs::write(folder.path().join("my-scenario.yaml"), block(&text, "yaml")).unwrap();
         for command in commands(document) {
             let Some(arguments) = command
                 .strip_prefix("cargo run --release -- ")
