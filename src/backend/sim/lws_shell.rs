@@ -50,7 +50,7 @@ impl World<'_> {
                     .group
                     .as_ref()
                     .map_or("", |group| &group.group_index),
-                key: set.spec.body.labels.get(keys::REVISION).map_or("", String::as_str),
+                key: &set.spec.revision,
                 replicas: set.spec.body.replicas,
                 available: set.status.available,
                 is_on_one_revision: set.status.current_revision == set.status.update_revision,
@@ -231,15 +231,14 @@ impl World<'_> {
         namespace: &str,
     ) -> Result<(), ApiError> {
         let name = self.store.names.intern(namespace, &new.name);
-        let revision = Revision {
-            name: new.name.clone(),
-            number: new.number,
-            key: Arc::clone(&new.key),
-            data: Arc::clone(&new.data),
-            template: Arc::new(lws.lws.spec.leader_worker_template.clone()),
-            network_config: lws.lws.spec.network_config.clone(),
-            owner: Some(lws.meta.uid),
-        };
+        let revision = controller::revision::from_live(
+            &lws.lws,
+            new.name.clone(),
+            new.number,
+            Arc::clone(&new.key),
+            Arc::clone(&new.data),
+            lws.meta.uid,
+        );
         let record = RevisionRecord {
             meta: Meta::new(name, Some(lws_owner(lws))),
             number: new.number,
@@ -274,8 +273,10 @@ impl World<'_> {
             .map(|(_, number)| {
                 k8s_openapi::apimachinery::pkg::util::intstr::IntOrString::Int(number)
             });
+        let revision = body.labels.get(keys::REVISION).map_or("", String::as_str).into();
         SetSpec {
             body,
+            revision,
             is_ordered: false,
             is_on_delete: false,
             max_unavailable,
@@ -408,7 +409,7 @@ pub(super) fn idle(controller: Controller, key: NameId) -> Process {
 
 fn leader_set_seen(set: &SetRecord) -> LeaderSetSeen<'_> {
     LeaderSetSeen {
-        key: set.spec.body.labels.get(keys::REVISION).map_or("", String::as_str),
+        key: &set.spec.revision,
         replicas_annotation: set.spec.body.annotations.get(keys::REPLICAS).map(String::as_str),
         is_deleting: set.meta.deleting.is_some(),
         replicas: set.spec.body.replicas,

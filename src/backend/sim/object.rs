@@ -397,6 +397,8 @@ pub(super) struct SetSpec {
     pub(super) min_ready: Span,
     /// The template, prepared.
     pub(super) template: Arc<Template>,
+    /// Label `template-revision-hash` of the set itself, `""` where absent: read for every group in every pass.
+    pub(super) revision: Arc<str>,
 }
 
 /// A StatefulSet.

@@ -531,6 +531,7 @@ impl World<'_> {
         let template = self.templates.prepare(&body, profile, &mut self.store.names);
         SetSpec {
             body,
+            revision: "".into(),
             is_ordered: spec.pod_management_policy.as_deref() != Some("Parallel"),
             is_on_delete: strategy.and_then(|strategy| strategy.type_.as_deref())
                 == Some("OnDelete"),

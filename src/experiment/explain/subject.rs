@@ -72,8 +72,12 @@ impl Subject {
         let Some(first) = meant.first().map(|first| first.kind) else {
             // A group and its leader share one name.
             let group = |pod: &Self| Self { kind: Kind::Group, name: pod.name.clone() };
-            let others = known.iter().filter(|subject| subject.kind != Kind::Pod || !known.contains(&group(subject)));
-            return Err(SubjectError::Unknown(others.map(|subject| subject.name.clone()).collect()));
+            let others = known
+                .iter()
+                .filter(|subject| subject.kind != Kind::Pod || !known.contains(&group(subject)));
+            return Err(SubjectError::Unknown(
+                others.map(|subject| subject.name.clone()).collect(),
+            ));
         };
         meant.retain(|subject| subject.kind == first);
         match meant[..] {

@@ -198,16 +198,19 @@ mod tests {
 
     #[test]
     fn every_scenario_that_comes_with_lwsim_lowers_without_a_warning() {
-        let mut files: Vec<_> = std::fs::read_dir("scenarios").unwrap().map(|entry| entry.unwrap().path()).collect();
+        let mut files: Vec<_> =
+            std::fs::read_dir("scenarios").unwrap().map(|entry| entry.unwrap().path()).collect();
         files.retain(|path| path.extension().is_some_and(|extension| extension == "yaml"));
         files.sort();
         assert!(files.len() >= 8);
         for file in files {
-            let loaded = load(&file, &[]).unwrap_or_else(|problems| panic!("{}: {problems:#?}", file.display()));
+            let loaded = load(&file, &[])
+                .unwrap_or_else(|problems| panic!("{}: {problems:#?}", file.display()));
             assert!(!loaded.scenario.about.is_empty(), "{}", file.display());
             for variant in loaded.variants() {
-                let lowered = lower(&loaded, variant)
-                    .unwrap_or_else(|problems| panic!("{} {variant}: {problems:#?}", file.display()));
+                let lowered = lower(&loaded, variant).unwrap_or_else(|problems| {
+                    panic!("{} {variant}: {problems:#?}", file.display())
+                });
                 assert_eq!(lowered.warnings, [], "{} {variant}", file.display());
             }
         }
