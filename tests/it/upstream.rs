@@ -35,7 +35,7 @@ fn manifests(dir: &Path) -> Vec<PathBuf> {
     found
 }
 
-/// Returns the kinds of a manifest's objects.
+/// Returns the kinds of a manifest's objects; none for a file that is no manifest, such as one of kustomize.
 fn kinds(text: &str) -> Vec<&str> {
     text.lines().filter_map(|line| line.strip_prefix("kind:")).map(str::trim).collect()
 }
@@ -69,6 +69,9 @@ fn every_upstream_manifest_runs_unmodified_to_a_sensible_end() {
     for manifest in manifests(&dir) {
         let name = manifest.strip_prefix(&dir).unwrap().to_string_lossy().replace('\\', "/");
         let text = std::fs::read_to_string(&manifest).unwrap();
+        if kinds(&text).is_empty() {
+            continue;
+        }
         let (summary, errors) = run(&manifest);
         let run = &summary["variants"]["base"]["runs"][0];
         let (outcome, metrics) = (run["outcome"].as_str().unwrap(), &run["metrics"]);
