@@ -94,7 +94,11 @@ fn every_upstream_manifest_runs_unmodified_to_a_sensible_end() {
         }
         sets += 1;
         if name == VOLCANO {
-            assert!(summary["not_modelled"].to_string().contains("volcano"), "{name}: {}", summary["not_modelled"]);
+            assert!(
+                summary["not_modelled"].to_string().contains("volcano"),
+                "{name}: {}",
+                summary["not_modelled"]
+            );
         }
         assert_eq!(outcome, "settled", "{name}: {}", run["waits"]);
         assert!(ready.as_f64().is_some_and(|seconds| seconds > 0.0), "{name}: {run}");
