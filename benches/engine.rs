@@ -71,7 +71,7 @@ fn streams(criterion: &mut Criterion) {
         ("gamma", Distribution::Gamma { mean: 3.0, shape: 2.0 }),
     ] {
         group.bench_function(name, |bencher| {
-            bencher.iter(|| black_box(&distribution).sample(&mut stream))
+            bencher.iter(|| black_box(&distribution).sample(&mut stream));
         });
     }
     group.finish();
@@ -87,7 +87,7 @@ fn pulling(count: usize, is_mixed: bool) -> (Sharing, Vec<LinkId>) {
     for (index, nic) in nics.iter().enumerate() {
         let rate = Span::from_secs_f64(rate.sample(&mut stream) / 1e9).0;
         let from = shared[if is_mixed { index % 2 } else { 0 }];
-        sharing.start(Time::ZERO, 10_000_000_000, &[from, *nic], rate.min(UNLIMITED));
+        sharing.start(Time::ZERO, 10_000_000_000, &[from, *nic], rate);
     }
     (sharing, nics)
 }
@@ -103,7 +103,7 @@ fn sharing(criterion: &mut Criterion) {
                     || pulling(count, is_mixed).0,
                     |mut sharing| {
                         let mut instants = 0;
-                        while let Some(next) = sharing.next() {
+                        while let Some(next) = sharing.next_done() {
                             instants += 1;
                             black_box(sharing.finish(next));
                         }

@@ -41,12 +41,16 @@ fn sources() -> Vec<(String, String)> {
     while let Some(dir) = open.pop() {
         let Ok(entries) = fs::read_dir(&dir) else { continue };
         for entry in entries {
-            let path = entry.unwrap().path();
+            let path = entry.expect("a readable folder").path();
             if path.is_dir() && path.file_name().is_some_and(|name| name != "target") {
                 open.push(path);
             } else if path.extension().is_some_and(|extension| extension == "rs") {
-                let name = path.strip_prefix(root()).unwrap().to_string_lossy().replace('\\', "/");
-                sources.push((name, fs::read_to_string(path).unwrap()));
+                let name = path
+                    .strip_prefix(root())
+                    .expect("a path below the root")
+                    .to_string_lossy()
+                    .replace('\\', "/");
+                sources.push((name, fs::read_to_string(path).expect("a readable file")));
             }
         }
     }

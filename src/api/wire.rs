@@ -349,7 +349,9 @@ mod tests {
 
     #[test]
     fn every_type_that_is_named_is_listed() {
-        for fields in SHAPES.values() {
+        let mut types: Vec<_> = SHAPES.iter().collect();
+        types.sort_by_key(|(name, _)| *name);
+        for (_, fields) in types {
             for field in fields {
                 if let Kind::Struct(name) | Kind::ListOf(name) = field.kind {
                     assert!(SHAPES.contains_key(name), "{name}");

@@ -184,7 +184,7 @@ pub enum NodeChange {
     Down,
     /// It runs again.
     Up,
-    /// The node controller marked it NotReady.
+    /// The node controller marked it `NotReady`.
     NotReady,
     /// The node controller marked it Ready.
     Ready,

@@ -174,7 +174,7 @@ mod tests {
         match (apply(&sources, &mut tree, &aliases, path, at, value), expected) {
             (Ok(()), Ok(json)) => assert_eq!(tree.to_json().to_string(), json, "{path}"),
             (Err(found), Err(part)) => {
-                assert!(found.message.contains(part), "{path}: {}", found.message)
+                assert!(found.message.contains(part), "{path}: {}", found.message);
             }
             (found, _) => panic!("{path}: {found:?}"),
         }

@@ -1,4 +1,4 @@
-//! Why a pod fits nowhere, in the words of kube-scheduler's FailedScheduling event.
+//! Why a pod fits nowhere, in the words of kube-scheduler's `FailedScheduling` event.
 
 use super::cluster::Cluster;
 use super::framework::{Plugin, PluginSet, Reasons, Verdict};
@@ -58,7 +58,7 @@ impl Diagnosis {
         reasons
     }
 
-    /// Returns the message of the event and of the condition PodScheduled (kube-scheduler 1.36 `FitError`).
+    /// Returns the message of the event and of the condition `PodScheduled` (kube-scheduler 1.36 `FitError`).
     ///
     /// # Differs from the real thing
     /// Pods that could be evicted are not looked for: each node where that could help counts as one without victims.

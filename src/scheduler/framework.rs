@@ -1,7 +1,7 @@
-//! What plugins are: the extension points PreFilter, Filter, PreScore, Score and NormalizeScore, and their answers.
+//! What plugins are: the extension points `PreFilter`, Filter, `PreScore`, Score and `NormalizeScore`, and their answers.
 //!
-//! Shape and words follow the scheduling framework of kube-scheduler 1.36. A plugin keeps what it computed at PreFilter or
-//! PreScore in itself; one is used for one pod at a time.
+//! Shape and words follow the scheduling framework of kube-scheduler 1.36. A plugin keeps what it computed at `PreFilter` or
+//! `PreScore` in itself; one is used for one pod at a time.
 
 use super::cluster::{Cluster, NodeIndex};
 use super::incoming::Incoming;
@@ -182,7 +182,7 @@ pub struct Cycle<'a> {
     pub(super) incoming: &'a Incoming,
 }
 
-/// Answer at PreFilter.
+/// Answer at `PreFilter`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PreFilter {
     /// The filter has nothing to say about this pod and is left out.
@@ -193,7 +193,7 @@ pub enum PreFilter {
     Reject(Verdict),
 }
 
-/// Answer at PreScore.
+/// Answer at `PreScore`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PreScore {
     /// The score is left out: it counts zero.
@@ -204,7 +204,7 @@ pub enum PreScore {
     Run,
 }
 
-/// Extension points PreFilter and Filter.
+/// Extension points `PreFilter` and Filter.
 pub trait Filter {
     /// Returns the plugin that it belongs to.
     fn plugin(&self) -> Plugin;
@@ -223,7 +223,7 @@ pub trait Filter {
     fn filter(&self, cycle: &Cycle<'_>, node: NodeIndex) -> Verdict;
 }
 
-/// Extension points PreScore, Score and NormalizeScore.
+/// Extension points `PreScore`, Score and `NormalizeScore`.
 pub trait Score {
     /// Returns the plugin that it belongs to.
     fn plugin(&self) -> Plugin;

@@ -187,6 +187,7 @@ impl Selector {
     }
 
     /// Returns this selector with more requirements.
+    #[must_use]
     pub fn and(mut self, requirements: impl IntoIterator<Item = Requirement>) -> Self {
         self.requirements.extend(requirements);
         Self::new(self.requirements)
@@ -210,10 +211,10 @@ impl Selector {
     /// Returns key and value if the selector says "`key` exists and is not `value`", as LWS's exclusive placement does.
     pub(super) fn others_than(&self) -> Option<Label> {
         let [first, second] = self.requirements.as_slice() else { return None };
-        let other = match (&first.condition, &second.condition) {
-            (Condition::Exists, Condition::NotIn(values))
-            | (Condition::NotIn(values), Condition::Exists) => values,
-            _ => return None,
+        let ((Condition::Exists, Condition::NotIn(other))
+        | (Condition::NotIn(other), Condition::Exists)) = (&first.condition, &second.condition)
+        else {
+            return None;
         };
         (first.key == second.key && other.len() == 1).then(|| (first.key, other[0]))
     }

@@ -156,7 +156,7 @@ pub struct Spread {
     pub max_skew: i64,
     /// Domains that there must be before a minimum above zero counts.
     pub min_domains: i64,
-    /// Whether it filters (DoNotSchedule) or scores (ScheduleAnyway).
+    /// Whether it filters (`DoNotSchedule`) or scores (`ScheduleAnyway`).
     pub is_hard: bool,
     /// Pods that count, without `matchLabelKeys`.
     pub selector: Selector,

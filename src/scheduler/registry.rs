@@ -14,7 +14,7 @@ use super::plugins::node_unschedulable::NodeUnschedulable;
 use super::plugins::pod_topology_spread::{SpreadFilter, SpreadScore};
 use super::plugins::taint_toleration::TaintToleration;
 
-/// How NodeResourcesFit scores.
+/// How `NodeResourcesFit` scores.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum FitStrategy {
     /// Emptier nodes are better; the default.
@@ -40,11 +40,11 @@ impl Default for ScoredResources {
 pub struct Profile {
     /// Minor version of Kubernetes, 33 to 37.
     pub minor: u32,
-    /// How NodeResourcesFit scores.
+    /// How `NodeResourcesFit` scores.
     pub fit: FitStrategy,
     /// What it looks at.
     pub fit_resources: ScoredResources,
-    /// What NodeResourcesBalancedAllocation looks at.
+    /// What `NodeResourcesBalancedAllocation` looks at.
     pub balanced_resources: ScoredResources,
     /// Weights that differ from the default; 0 leaves a score out.
     pub weights: Vec<(Plugin, i64)>,
@@ -78,6 +78,7 @@ impl Profile {
         })
     }
 
+    #[expect(clippy::unused_self, reason = "profiles will choose their filters")]
     pub(super) fn filters(&self) -> Vec<Box<dyn Filter>> {
         vec![
             Box::new(NodeUnschedulable),

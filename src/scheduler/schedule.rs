@@ -279,7 +279,7 @@ fn score_all(cycle: &Cycle<'_>, scores: &mut [(i64, Box<dyn Score>)], scratch: &
         match plugin.pre_score(cycle, &scratch.feasible) {
             PreScore::Skip => {}
             PreScore::Constant(score) => {
-                scratch.totals.iter_mut().for_each(|total| *total += *weight * score)
+                scratch.totals.iter_mut().for_each(|total| *total += *weight * score);
             }
             PreScore::Run => {
                 plugin.score_all(cycle, &scratch.feasible, &mut scratch.scores);

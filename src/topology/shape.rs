@@ -22,7 +22,7 @@ pub enum Shape {
     Nodes(Nodes),
     /// Zones of blocks of racks of equal nodes.
     Racks(Racks),
-    /// An NVIDIA DGX H100 SuperPOD: scalable units of nodes with 8 GPUs on a rail-optimised fabric.
+    /// An NVIDIA DGX H100 `SuperPOD`: scalable units of nodes with 8 GPUs on a rail-optimised fabric.
     H100Superpod(Superpod),
     /// GB200 NVL72: racks of 18 trays with 4 GPUs each, one NVLink domain a rack.
     Nvl72(Nvl72),
@@ -34,11 +34,11 @@ pub enum Shape {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct NodeResources {
-    /// Allocatable CPUs. Default: 192, as an AWS p5 has; H100 SuperPOD 224; GB200 tray 144; TPU VM 112.
+    /// Allocatable CPUs. Default: 192, as an AWS p5 has; H100 `SuperPOD` 224; GB200 tray 144; TPU VM 112.
     pub cpu: Option<String>,
     /// Allocatable memory. Default: 2000Gi (2 TiB less what the system keeps); GB200 tray 860Gi; TPU VM 170Gi.
     pub memory: Option<String>,
-    /// Allocatable ephemeral storage. Default: 20Ti (a DGX H100 has 30 TB of NVMe; part of it for pods is an assumption).
+    /// Allocatable ephemeral storage. Default: 20Ti (a DGX H100 has 30 TB of `NVMe`; part of it for pods is an assumption).
     pub ephemeral_storage: Option<String>,
     /// Pods at most. Default: 110, as the kubelet's.
     pub pods: Option<u32>,
@@ -95,7 +95,7 @@ pub struct Racks {
     pub resources: NodeResources,
 }
 
-/// An NVIDIA DGX H100 SuperPOD.
+/// An NVIDIA DGX H100 `SuperPOD`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Superpod {

@@ -80,11 +80,11 @@ impl World<'_> {
         if meta.deleting.is_some() && meta.finalizers.orphan {
             self.orphan_dependents(uid);
             let result = self.release_any(kind, name);
-            self.settle(result);
+            settle(&result);
         } else if is_deleting_dependents(meta) {
             if self.store.dependents(uid).is_empty() {
                 let result = self.release_any(kind, name);
-                self.settle(result);
+                settle(&result);
             } else {
                 self.look_at_dependents(uid, events);
             }
@@ -108,7 +108,7 @@ impl World<'_> {
         };
         let how = Deletion { propagation, uid: Some(object.meta().uid), is_forced: false };
         let result = self.delete_any(object.kind(), object.meta().name, how);
-        self.settle(result);
+        settle(&result);
     }
 
     /// Deletes an object of any kind.
@@ -167,17 +167,17 @@ impl World<'_> {
                     .map(drop),
                 Kind::LeaderWorkerSet | Kind::Node => Ok(()),
             };
-            self.settle(result);
+            settle(&result);
         }
     }
+}
 
-    /// Swallows an error that the next delivered change answers: the object went in the meantime.
-    fn settle(&self, result: Result<(), ApiError>) {
-        debug_assert!(
-            matches!(result, Ok(()) | Err(ApiError::NotFound(_) | ApiError::Conflict(_))),
-            "the collector's writes need no validation: {result:?}"
-        );
-    }
+/// Swallows an error that the next delivered change answers: the object went in the meantime.
+fn settle(result: &Result<(), ApiError>) {
+    debug_assert!(
+        matches!(result, Ok(()) | Err(ApiError::NotFound(_) | ApiError::Conflict(_))),
+        "the collector's writes need no validation: {result:?}"
+    );
 }
 
 fn is_deleting_dependents(meta: &Meta) -> bool {

@@ -193,7 +193,6 @@ impl World<'_> {
     pub(super) fn carry_out(
         &mut self,
         action: &Action,
-        key: NameId,
         lws: Option<&LwsRecord>,
     ) -> Result<(), ApiError> {
         let Some(lws) = lws else { return Ok(()) };
@@ -218,10 +217,6 @@ impl World<'_> {
                 Ok(())
             }
         }
-        .map_err(|error| {
-            let _ = key;
-            error
-        })
     }
 
     fn create_revision(

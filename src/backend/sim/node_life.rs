@@ -1,4 +1,4 @@
-//! What becomes of a node that falls silent: NotReady, taints, eviction of its pods, and forced deletion where the node is
+//! What becomes of a node that falls silent: `NotReady`, taints, eviction of its pods, and forced deletion where the node is
 //! gone or out of service.
 //!
 //! Stands for three controllers of kube-controller-manager 1.36: node-lifecycle (heartbeats, taints, disruption of zones),
@@ -7,8 +7,8 @@
 //! the real one would.
 //!
 //! # Differs from the real thing
-//! A node that stops is always seen as silent (Ready Unknown), never as reporting NotReady. Passes and updates take no time,
-//! and the NoExecute queue is looked at when a token is there instead of every 100 ms. Pods that are over and deleted pods without a node are left to the world.
+//! A node that stops is always seen as silent (Ready Unknown), never as reporting `NotReady`. Passes and updates take no time,
+//! and the `NoExecute` queue is looked at when a token is there instead of every 100 ms. Pods that are over and deleted pods without a node are left to the world.
 
 mod disruption;
 
@@ -28,7 +28,7 @@ const POD_GC: Purpose = Purpose::named("pod gc phase");
 pub(super) enum NodeLifeEvent {
     /// The monitor passes over all nodes.
     Monitor(u32),
-    /// A zone may taint its next node NoExecute.
+    /// A zone may taint its next node `NoExecute`.
     Zone(u32, u32),
     /// A pod has been on a tainted node for as long as it tolerates that.
     Evict(PodId, u32),
@@ -39,7 +39,7 @@ pub(super) enum NodeLifeEvent {
 /// A taint that is put on nodes here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) enum NodeTaint {
-    /// `node.kubernetes.io/unreachable:NoSchedule`, at once with NotReady.
+    /// `node.kubernetes.io/unreachable:NoSchedule`, at once with `NotReady`.
     UnreachableNoSchedule,
     /// `node.kubernetes.io/unreachable:NoExecute`, when the zone's limit allows.
     UnreachableNoExecute,
@@ -95,7 +95,7 @@ pub(super) enum NodeOutput {
     },
 }
 
-/// How long a pod stays on a node with a NoExecute taint.
+/// How long a pod stays on a node with a `NoExecute` taint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Toleration {
     /// It does not tolerate the taint.
@@ -157,7 +157,7 @@ struct Node {
     /// Whether its condition Ready is True.
     is_ready: bool,
     has_no_execute: bool,
-    /// Whether it is to be tainted NoExecute.
+    /// Whether it is to be tainted `NoExecute`.
     is_queued: bool,
     is_out_of_service: bool,
     /// When the monitor finds it silent, if it stays down.
@@ -409,7 +409,7 @@ impl NodeLife {
         }
     }
 
-    /// Takes the NoExecute taint off a node and lets its pods stay.
+    /// Takes the `NoExecute` taint off a node and lets its pods stay.
     fn reach(&mut self, node: NodeId, out: &mut Vec<NodeOutput>) {
         self.dequeue(node);
         let at = &mut self.nodes[node.0 as usize];
@@ -424,7 +424,7 @@ impl NodeLife {
         }
     }
 
-    /// Taints a node NoExecute, so that its pods go when they no longer tolerate it.
+    /// Taints a node `NoExecute`, so that its pods go when they no longer tolerate it.
     fn unreach(&mut self, now: Time, node: NodeId, out: &mut Vec<NodeOutput>) {
         let at = &mut self.nodes[node.0 as usize];
         at.has_no_execute = true;

@@ -60,7 +60,7 @@ impl World<'_> {
                 self.kubelets.delete(self.now, pod_id(pod), pod.template.grace, &mut out);
             }
             (Some(pod), None) if pod.node.is_some() => {
-                self.kubelets.force_gone(self.now, pod_id(pod), &mut out)
+                self.kubelets.force_gone(self.now, pod_id(pod), &mut out);
             }
             _ => {}
         }

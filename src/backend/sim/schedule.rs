@@ -2,7 +2,7 @@
 //!
 //! Where a pod goes is decided in `crate::scheduler`; here is when it is looked at and when the binding takes effect.
 //! Follows kube-scheduler 1.36 (`pkg/scheduler/backend/queue`, `schedule_one.go`): priority order, attempts, back-off 1 s
-//! doubling to 10 s, an idle scheduler takes pods out of back-off early (SchedulerPopFromBackoffQ), queueing hints,
+//! doubling to 10 s, an idle scheduler takes pods out of back-off early (`SchedulerPopFromBackoffQ`), queueing hints,
 //! assumed pods while the binding is under way.
 //!
 //! # Differs from the real thing
@@ -118,7 +118,7 @@ impl Scheduling {
     }
 
     /// Says why a pod without node was never looked at.
-    pub(super) fn why_not_queued(&self, pod: &PodRecord) -> String {
+    pub(super) fn why_not_queued(pod: &PodRecord) -> String {
         let spec = pod.template.base.spec.as_ref();
         match spec.and_then(|spec| spec.scheduler_name.as_deref()) {
             Some(name) if name != "default-scheduler" => {
@@ -501,7 +501,7 @@ impl World<'_> {
         let cluster = &mut self.scheduling.scheduler.cluster;
         let mut own: Vec<Label> = Vec::new();
         let mut add = |key: &str, value: &str| {
-            own.push((cluster.symbols.intern(key), cluster.symbols.intern(value)))
+            own.push((cluster.symbols.intern(key), cluster.symbols.intern(value)));
         };
         if !pod.set_revision.is_empty() {
             add("controller-revision-hash", &pod.set_revision);
@@ -550,14 +550,13 @@ impl World<'_> {
             });
         let scheduling = &mut self.scheduling;
         let class_key = (template.base_hash, crate::engine::entity(namespace));
-        let class = match scheduling.classes.get(&class_key) {
-            Some(class) => Arc::clone(class),
-            None => {
-                let spec = template.base.spec.clone().unwrap_or_default();
-                let class = scheduling.scheduler.cluster.class(namespace, &spec);
-                scheduling.classes.insert(class_key, Arc::clone(&class));
-                class
-            }
+        let class = if let Some(class) = scheduling.classes.get(&class_key) {
+            Arc::clone(class)
+        } else {
+            let spec = template.base.spec.clone().unwrap_or_default();
+            let class = scheduling.scheduler.cluster.class(namespace, &spec);
+            scheduling.classes.insert(class_key, Arc::clone(&class));
+            class
         };
         let symbols = &mut scheduling.scheduler.cluster.symbols;
         let mut pairs = |map: &BTreeMap<String, String>| -> Vec<Label> {

@@ -53,7 +53,7 @@ impl World<'_> {
         self.set_cache.apply(change);
         match change.any() {
             Object::StatefulSet(record) => {
-                self.enqueue(Controller::StatefulSet, record.meta.name, events)
+                self.enqueue(Controller::StatefulSet, record.meta.name, events);
             }
             Object::Pod(record) => {
                 // A pod whose owner changed concerns both sets.
@@ -372,7 +372,7 @@ impl World<'_> {
                     };
                     if self.store.get::<ClaimRecord>(name).is_some() {
                         self.store.update::<ClaimRecord>(name, None, |record| {
-                            record.meta.owner = owner
+                            record.meta.owner = owner;
                         })?;
                     }
                 }

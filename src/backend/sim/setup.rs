@@ -34,7 +34,7 @@ pub struct Kubernetes {
     pub minor: u32,
     /// Patch version.
     pub patch: u32,
-    /// Gate MaxUnavailableStatefulSet: by default on in 1.35.0–1.35.3 and 1.37.
+    /// Gate `MaxUnavailableStatefulSet`: by default on in 1.35.0–1.35.3 and 1.37.
     pub max_unavailable_stateful_set: bool,
 }
 
@@ -401,7 +401,7 @@ impl Default for KubeletParams {
 pub struct NodeLifeParams {
     /// Renewal period of a node's Lease: a quarter of the kubelet's `nodeLeaseDurationSeconds`, 40.
     pub lease_renewal: Span,
-    /// `--node-eviction-rate`: nodes tainted NoExecute per second in a zone.
+    /// `--node-eviction-rate`: nodes tainted `NoExecute` per second in a zone.
     pub eviction_rate: f64,
     /// `--secondary-node-eviction-rate`: the same in a large zone that is partly down.
     pub secondary_eviction_rate: f64,

@@ -20,7 +20,7 @@ use std::sync::Arc;
 pub(super) enum ApiError {
     /// 404.
     NotFound(String),
-    /// 409 AlreadyExists.
+    /// 409 `AlreadyExists`.
     AlreadyExists(String),
     /// 409 Conflict: the resource version or UID is not the current one.
     Conflict(String),

@@ -52,8 +52,8 @@ impl World<'_> {
             let lws = Arc::clone(lws);
             self.write_lws(name, |current| {
                 current.spec = lws.spec.clone();
-                current.metadata.labels = lws.metadata.labels.clone();
-                current.metadata.annotations = lws.metadata.annotations.clone();
+                current.metadata.labels.clone_from(&lws.metadata.labels);
+                current.metadata.annotations.clone_from(&lws.metadata.annotations);
             })?;
             let profile = Arc::clone(&workload.profile);
             return self

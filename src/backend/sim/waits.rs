@@ -4,6 +4,7 @@
 
 use super::groups::{Group, SetTrack};
 use super::object::{Kind, LwsRecord, NameId, NodeRecord, PodRecord, SetRecord};
+use super::schedule::Scheduling;
 use super::world::World;
 use crate::backend::record::{GroupPhase, Wait, WaitChain};
 use crate::controller::Phase;
@@ -209,7 +210,7 @@ impl World<'_> {
     fn unbound_chain(&self, pod: &PodRecord, chain: &mut Vec<Wait>) {
         let name = pod.meta.name;
         let Some(message) = self.scheduling.message(name) else {
-            chain.push(self.link(Kind::Pod, name, self.scheduling.why_not_queued(pod)));
+            chain.push(self.link(Kind::Pod, name, Scheduling::why_not_queued(pod)));
             return;
         };
         chain.push(self.link(Kind::Pod, name, format!("a node: {message}")));

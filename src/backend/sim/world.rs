@@ -236,7 +236,7 @@ impl<'a> World<'a> {
         for object in states.into_iter().flatten() {
             match object {
                 Object::LeaderWorkerSet(record) => {
-                    self.enqueue(Controller::Lws, record.meta.name, events)
+                    self.enqueue(Controller::Lws, record.meta.name, events);
                 }
                 Object::StatefulSet(record) => {
                     if let Some(lws) = record.lws {
@@ -382,7 +382,7 @@ impl<'a> World<'a> {
         let write = process.in_flight[index].take().expect("a write is carried out once");
         let (key, lws) = (process.key, process.lws.clone());
         let result = match &write {
-            Write::Lws(action) => self.carry_out(action, key, lws.as_deref()),
+            Write::Lws(action) => self.carry_out(action, lws.as_deref()),
             Write::Set(write) => self.carry_out_set(write, key),
         };
         match (result, &write) {

@@ -208,7 +208,7 @@ mod tests {
                     assert_eq!(exclusive_terms(pod, "group-key"), wanted, "{row}");
                 }
                 "exclusive_subgroup_terms" => {
-                    assert_eq!(exclusive_terms(pod, "subgroup-key"), 1, "{row}")
+                    assert_eq!(exclusive_terms(pod, "subgroup-key"), 1, "{row}");
                 }
                 "term_count" | "other_terms_kept" => {
                     let terms = &pod["spec"]["affinity"]["podAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"];

@@ -54,15 +54,16 @@ impl Lowering<'_> {
         let path = format!("{workload}.profile");
         match choice {
             ProfileChoice::Inline(spec) => self.profile("inline", spec, &path),
-            ProfileChoice::Named(name) => match profiles.get(name) {
-                Some(profile) => profile.clone(),
-                None => {
+            ProfileChoice::Named(name) => {
+                if let Some(profile) = profiles.get(name) {
+                    profile.clone()
+                } else {
                     let message = format!("there is no profile `{name}`");
                     let known = profiles.keys().map(String::as_str);
                     self.unknown_name(Code::UnknownName, &path, message, name, known);
                     None
                 }
-            },
+            }
         }
     }
 
@@ -110,19 +111,18 @@ impl Lowering<'_> {
             };
             let mut numbers = Vec::new();
             for (place, name) in names.iter().enumerate() {
-                match stages.iter().position(|other| other.name == *name) {
-                    Some(number) => numbers.push(number),
-                    None => {
-                        let known = stages.iter().map(|stage| stage.name.as_str());
-                        let message = format!("there is no stage `{name}`");
-                        self.unknown_name(
-                            Code::UnknownName,
-                            &format!("{path}.after[{place}]"),
-                            message,
-                            name,
-                            known,
-                        );
-                    }
+                if let Some(number) = stages.iter().position(|other| other.name == *name) {
+                    numbers.push(number)
+                } else {
+                    let known = stages.iter().map(|stage| stage.name.as_str());
+                    let message = format!("there is no stage `{name}`");
+                    self.unknown_name(
+                        Code::UnknownName,
+                        &format!("{path}.after[{place}]"),
+                        message,
+                        name,
+                        known,
+                    );
                 }
             }
             after.push(numbers);

@@ -241,13 +241,12 @@ impl Lowering<'_> {
 
     fn scale(&mut self, spec: &ScaleSpec, names: &Names, path: &str) -> Option<Action> {
         let target = self.target(&spec.set, names, &format!("{path}.set"))?;
-        match i32::try_from(spec.replicas) {
-            Ok(replicas) => Some(Action::Scale { target, replicas }),
-            Err(_) => {
-                let message = format!("{} groups are more than a set can have", spec.replicas);
-                self.error(Code::InvalidValue, &format!("{path}.replicas"), message);
-                None
-            }
+        if let Ok(replicas) = i32::try_from(spec.replicas) {
+            Some(Action::Scale { target, replicas })
+        } else {
+            let message = format!("{} groups are more than a set can have", spec.replicas);
+            self.error(Code::InvalidValue, &format!("{path}.replicas"), message);
+            None
         }
     }
 

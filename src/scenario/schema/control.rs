@@ -28,9 +28,9 @@ pub struct Control {
     pub reconcile: Option<DistributionSpec<Duration>>,
     /// What one sync of a StatefulSet computes. Default: uniform between 1 ms and 4 ms, an assumption.
     pub statefulset_sync: Option<DistributionSpec<Duration>>,
-    /// Fixed part of a scheduling cycle. Default: 250us, a fit to the thresholds of scheduler_perf.
+    /// Fixed part of a scheduling cycle. Default: 250us, a fit to the thresholds of `scheduler_perf`.
     pub schedule_base: Option<Duration>,
-    /// Part of a scheduling cycle for each node that is filtered. Default: 2us, a fit to the thresholds of scheduler_perf.
+    /// Part of a scheduling cycle for each node that is filtered. Default: 2us, a fit to the thresholds of `scheduler_perf`.
     pub schedule_per_node: Option<Duration>,
     /// First back-off of an unschedulable pod. Default: 1s (`podInitialBackoffSeconds`).
     pub schedule_backoff: Option<Duration>,
@@ -53,13 +53,13 @@ pub struct Control {
     pub nfs_rate: Option<Size>,
     /// Bytes per second of a node's storage NIC. Default: 25G (200 Gbit/s), an assumption.
     pub nic_rate: Option<Size>,
-    /// Bytes per second of a node's disks. Default: 26G, as fastsafetensors measures eight NVMe disks.
+    /// Bytes per second of a node's disks. Default: 26G, as fastsafetensors measures eight `NVMe` disks.
     pub disk_rate: Option<Size>,
-    /// Silence after which a node is NotReady. Default: 50s (`--node-monitor-grace-period` since 1.32).
+    /// Silence after which a node is `NotReady`. Default: 50s (`--node-monitor-grace-period` since 1.32).
     pub node_monitor_grace: Option<Duration>,
     /// How often the node controller looks. Default: 5s (`--node-monitor-period`).
     pub node_monitor_period: Option<Duration>,
-    /// How long pods tolerate a node that is not ready. Default: 300s (admission plugin DefaultTolerationSeconds).
+    /// How long pods tolerate a node that is not ready. Default: 300s (admission plugin `DefaultTolerationSeconds`).
     pub eviction_toleration: Option<Duration>,
     /// First delay before a container starts anew. Default: 10s (kubelet).
     pub restart_backoff: Option<Duration>,
@@ -94,7 +94,7 @@ pub struct KubeletSpec {
 pub struct NodeLifeSpec {
     /// Period at which a node renews its Lease. Default: 10s.
     pub lease_renewal: Option<Duration>,
-    /// Nodes tainted NoExecute per second in a zone. Default: 0.1 (`--node-eviction-rate`).
+    /// Nodes tainted `NoExecute` per second in a zone. Default: 0.1 (`--node-eviction-rate`).
     pub eviction_rate: Option<f64>,
     /// The same in a large zone that is partly down. Default: 0.01 (`--secondary-node-eviction-rate`).
     pub secondary_eviction_rate: Option<f64>,

@@ -47,7 +47,7 @@ impl SelectorIndex {
                     }
                 }
                 Condition::In(_) | Condition::Exists if best == Pivot::Nothing => {
-                    best = Pivot::Key(key)
+                    best = Pivot::Key(key);
                 }
                 _ => {}
             }

@@ -1,4 +1,4 @@
-//! Disruption of zones: how fast a zone's silent nodes are tainted NoExecute, and when none is.
+//! Disruption of zones: how fast a zone's silent nodes are tainted `NoExecute`, and when none is.
 //!
 //! Follows `handleDisruption` and `RateLimitedTimedQueue` of node-lifecycle 1.36. Normal and full zones taint at
 //! `--node-eviction-rate`, partly disrupted ones at `--secondary-node-eviction-rate` if they are large and not at all if

@@ -212,7 +212,8 @@ mod tests {
         while done != class.runs(is_leader) {
             while let Some(next) = class.next_stage(is_leader, begun, done) {
                 begun |= bit(next.into());
-                log += &format!("{} ", profile.stages[usize::from(next)].name);
+                log += &profile.stages[usize::from(next)].name;
+                log += " ";
             }
             assert_ne!(begun, done, "no stage may begin after {log}");
             log += "| ";

@@ -134,7 +134,7 @@ impl Links {
         match self.moving.remove(&(pod, stage)) {
             None => {}
             Some(Moving::Waiting) => {
-                self.waiting.retain(|transfer| transfer.owner != Done { pod, stage })
+                self.waiting.retain(|transfer| transfer.owner != Done { pod, stage });
             }
             Some(Moving::Network(id)) => {
                 self.owners.remove(&id);
