@@ -1,9 +1,7 @@
 //! The engine: hold model on the event queue, cancelling, random streams and draws, fair sharing of bandwidth.
 
 use criterion::{BatchSize, BenchmarkId, Criterion, criterion_group, criterion_main};
-use lwsim::engine::{
-    Distribution, LinkId, Purpose, Queue, Sharing, Span, Streams, Time, UNLIMITED, entity,
-};
+use lwsim::engine::{Distribution, LinkId, Purpose, Queue, Sharing, Span, Streams, Time, entity};
 use std::hint::black_box;
 
 const BENCH: Purpose = Purpose::named("bench");

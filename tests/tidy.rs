@@ -3,8 +3,6 @@
 //!
 //! A rule is a function from a file's path and text to what is wrong with it; the last test shows that each can fail.
 
-#![expect(clippy::unwrap_used, reason = "a test ends at its first surprise")]
-
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};

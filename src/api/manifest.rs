@@ -485,7 +485,8 @@ mod tests {
         let mut bomb = "a0: &a0 [x, x, x, x, x, x, x, x, x]\n".to_owned();
         for level in 1..12 {
             let before = format!("*a{},", level - 1).repeat(9);
-            bomb.push_str(&format!("a{level}: &a{level} [{before}]\n"));
+            bomb += &["a", &level.to_string(), ": &a", &level.to_string(), " [", &before, "]\n"]
+                .concat();
         }
         assert!(matches!(read(&bomb).unwrap_err().problem, Problem::Yaml(_)));
     }

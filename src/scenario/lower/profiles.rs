@@ -112,7 +112,7 @@ impl Lowering<'_> {
             let mut numbers = Vec::new();
             for (place, name) in names.iter().enumerate() {
                 if let Some(number) = stages.iter().position(|other| other.name == *name) {
-                    numbers.push(number)
+                    numbers.push(number);
                 } else {
                     let known = stages.iter().map(|stage| stage.name.as_str());
                     let message = format!("there is no stage `{name}`");

@@ -153,7 +153,7 @@ impl Links {
     pub(in crate::backend::sim) fn next(&mut self) -> Option<Time> {
         let begins = (!self.waiting.is_empty()).then_some(self.begins);
         let disk = self.disks.first().map(|(at, _)| *at);
-        [begins, disk, self.network.next()].into_iter().flatten().min()
+        [begins, disk, self.network.next_done()].into_iter().flatten().min()
     }
 
     /// Lets happen what is due at `now`; returns the stages whose transfers are over.
@@ -187,7 +187,7 @@ impl Links {
 
     fn rearm_disk(&mut self, node: u32) {
         let at = &mut self.nodes[node as usize];
-        let next = at.disk.next();
+        let next = at.disk.next_done();
         if let Some(old) = std::mem::replace(&mut at.disk_next, next) {
             self.disks.remove(&(old, node));
         }
