@@ -153,7 +153,8 @@ impl Sharing {
     }
 
     /// Returns the instant at which the next transfer is complete, given that nothing changes before.
-    pub fn next_done(&mut self) -> Option<Time> {
+    #[expect(clippy::should_implement_trait, reason = "it looks ahead and consumes nothing")]
+    pub fn next(&mut self) -> Option<Time> {
         self.refresh();
         self.due.first().map(|(at, _)| *at)
     }
@@ -161,7 +162,7 @@ impl Sharing {
     /// Removes and returns the transfers that are complete at `now`, in the order in which they were started.
     pub fn finish(&mut self, now: Time) -> Vec<TransferId> {
         let mut done = Vec::new();
-        if self.next_done().is_none_or(|next| next > now) {
+        if self.next().is_none_or(|next| next > now) {
             return done;
         }
         self.touch(now);

@@ -1,6 +1,6 @@
 //! One sync of the StatefulSet controller, as a pure function of what its cache shows.
 //!
-//! Follows `pkg/controller/statefulset/stateful_set_control.go` of Kubernetes 1.36.3: Parallel and `OrderedReady`, partition,
+//! Follows `pkg/controller/statefulset/stateful_set_control.go` of Kubernetes 1.36.3: `Parallel` and `OrderedReady`, partition,
 //! `maxUnavailable` under its gate (with the rule of 1.37 beside it), which revision a missing ordinal takes, slow-start
 //! batches, claims and their retention, and the status. It neither writes nor knows the store; `set_shell` carries the plan out.
 //!
@@ -29,6 +29,7 @@ const BATCH_MAX: usize = 500;
 
 /// What the cache shows of a set.
 #[derive(Clone, Copy, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a field of the object")]
 pub struct SetView<'a> {
     /// `spec.replicas`.
     pub replicas: i32,
