@@ -241,7 +241,14 @@ fn from_items(
     Ok(())
 }
 
-/// Returns the typed object of one Kubernetes object that is no list.
+/// Returns the typed object of one Kubernetes object that is no list, given as JSON.
+pub fn object(value: &Value) -> Result<Object, Problem> {
+    let text = |field: &str| value[field].as_str().map(str::to_owned);
+    let kind = text("kind").ok_or(Problem::NotAnObject("it has no `kind`"))?;
+    let api_version = text("apiVersion").ok_or(Problem::NotAnObject("it has no `apiVersion`"))?;
+    classify(value, api_version, kind)
+}
+
 fn classify(value: &Value, api_version: String, kind: String) -> Result<Object, Problem> {
     match (api_version.as_str(), kind.as_str()) {
         (keys::API_VERSION, keys::KIND) => {

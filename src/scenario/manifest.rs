@@ -1,8 +1,8 @@
-//! Kubernetes objects in files: what kind they are, and what a typed reading would silently drop.
+//! Kubernetes objects in files, as trees: which there are and what they are called.
+//!
+//! What an object of a kind may hold is the business of `api::manifest`.
 
-use super::diagnostic::{Code, Diagnostic};
-use super::tree::{Node, Sources, Value};
-use serde_json::Value as Json;
+use super::tree::Node;
 
 /// Returns the objects of a file, those within lists included.
 pub(super) fn items(documents: &[Node]) -> Vec<&Node> {
@@ -33,52 +33,4 @@ pub(super) fn name_of(object: &Node) -> &str {
         .and_then(|metadata| metadata.get("name"))
         .and_then(Node::as_str)
         .unwrap_or_default()
-}
-
-/// Returns a warning for each field of `object` that is not in `kept`, which is what was read, as JSON.
-///
-/// The API server drops such fields too, and `kubectl apply` refuses them by default.
-pub(super) fn unknown_fields(sources: &Sources, object: &Node, kept: &Json) -> Vec<Diagnostic> {
-    let mut warnings = Vec::new();
-    compare(sources, object, kept, &mut warnings);
-    warnings
-}
-
-fn compare(sources: &Sources, node: &Node, kept: &Json, warnings: &mut Vec<Diagnostic>) {
-    match (&node.value, kept) {
-        (Value::Map(entries), Json::Object(fields)) => {
-            for (key, value) in entries {
-                match fields.get(&key.name) {
-                    Some(field) => compare(sources, value, field, warnings),
-                    None if is_empty(value) => {}
-                    None => {
-                        let warning = Diagnostic::warning(
-                            Code::UnknownField,
-                            format!("Kubernetes has no field `{}` here", key.name),
-                        )
-                        .with_help("it is ignored here; `kubectl apply` would refuse it");
-                        warnings.push(sources.place(warning, key.at));
-                    }
-                }
-            }
-        }
-        (Value::List(items), Json::Array(elements)) => {
-            for (item, element) in items.iter().zip(elements) {
-                compare(sources, item, element, warnings);
-            }
-        }
-        _ => {}
-    }
-}
-
-fn is_empty(node: &Node) -> bool {
-    match &node.value {
-        Value::Null => true,
-        Value::List(items) => items.is_empty(),
-        Value::Map(entries) => entries.is_empty(),
-        Value::Text(text) => text.is_empty(),
-        Value::Int(number) => *number == 0,
-        Value::Bool(value) => !value,
-        Value::UInt(_) | Value::Float(_) => false,
-    }
 }

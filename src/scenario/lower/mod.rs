@@ -12,11 +12,12 @@ mod timeline;
 mod workloads;
 
 use super::diagnostic::{Code, Diagnostic, has_errors, suggestion};
-use super::load::Loaded;
+use super::load::{Loaded, Variant};
 use super::schema::{KubernetesVersion, Scenario};
 use super::tree::{At, Node};
 use crate::backend::sim::setup::{Kubernetes, Setup};
 use names::Names;
+use std::collections::BTreeMap;
 
 pub use profiles::builtin_profiles;
 
@@ -42,8 +43,7 @@ pub fn lower(loaded: &Loaded, variant: &str) -> Result<Lowered, Vec<Diagnostic>>
         diagnostic.help = suggestion(variant, loaded.variants.keys().map(String::as_str));
         return Err(vec![diagnostic]);
     };
-    let mut lowering =
-        Lowering { loaded, scenario: &chosen.scenario, tree: &chosen.tree, problems: Vec::new() };
+    let mut lowering = Lowering::new(loaded, chosen);
     let setup = lowering.setup();
     let problems = lowering.problems;
     match setup {
@@ -61,6 +61,15 @@ struct Lowering<'a> {
     scenario: &'a Scenario,
     tree: &'a Node,
     problems: Vec<Diagnostic>,
+    /// Manifests of sets by `namespace/name`, as the user's writes up to here leave them.
+    sets: BTreeMap<String, Node>,
+}
+
+impl<'a> Lowering<'a> {
+    fn new(loaded: &'a Loaded, variant: &'a Variant) -> Self {
+        let Variant { scenario, tree, .. } = variant;
+        Self { loaded, scenario, tree, problems: Vec::new(), sets: BTreeMap::new() }
+    }
 }
 
 impl Lowering<'_> {
@@ -184,12 +193,7 @@ mod tests {
     fn built_in_profiles_are_sound() {
         let loaded = load(Path::new("scenarios/quickstart.yaml"), &[]).unwrap();
         let chosen = &loaded.variants["base"];
-        let mut lowering = Lowering {
-            loaded: &loaded,
-            scenario: &chosen.scenario,
-            tree: &chosen.tree,
-            problems: Vec::new(),
-        };
+        let mut lowering = Lowering::new(&loaded, chosen);
         let profiles = lowering.profiles();
         assert_eq!(lowering.problems, []);
         assert!(profiles.len() >= 8 && profiles.values().all(Option::is_some));

@@ -141,7 +141,7 @@ impl Lowering<'_> {
             self.loaded.files.documents.get(file).map(Vec::as_slice).unwrap_or_default();
         let mut nodes = Vec::new();
         for item in items(documents) {
-            if kind_of(item) != "Node" {
+            if !matches!(kind_of(item), "Node" | "") {
                 let message =
                     format!("expected an object of kind `Node`, found `{}`", kind_of(item));
                 let help = "the file is meant to be the output of `kubectl get nodes -o yaml`";
@@ -179,7 +179,8 @@ impl Lowering<'_> {
         });
         let mut pods = Vec::new();
         for item in items(documents) {
-            if kind_of(item) != "Pod" {
+            // The API leaves the kind out within a typed list.
+            if !matches!(kind_of(item), "Pod" | "") {
                 let message =
                     format!("expected an object of kind `Pod`, found `{}`", kind_of(item));
                 let help = "the file is meant to be the output of `kubectl get pods -A -o yaml`";

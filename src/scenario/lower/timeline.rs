@@ -236,6 +236,9 @@ impl Lowering<'_> {
             );
             return None;
         }
+        if let Some(merge) = self.tree.value_at(&format!("{path}.merge")) {
+            self.check_patch(&format!("{}/{}", target.namespace, target.name), merge);
+        }
         Some(Action::Patch { target, merge: spec.merge.clone() })
     }
 

@@ -8,20 +8,20 @@
 use super::Lowering;
 use super::names::Labels;
 use super::profiles::Profiles;
+use crate::api::lws::LeaderWorkerSet;
+use crate::api::manifest::{self, Manifest};
 use crate::api::quantity::Quantity as Amount;
-use crate::api::{defaults, keys, lws::LeaderWorkerSet, validation};
+use crate::api::{defaults, keys, validation};
 use crate::backend::sim::setup::{Object, Profile, Workload};
 use crate::scenario::decode::decode;
 use crate::scenario::diagnostic::{Code, Diagnostic, suggestion};
-use crate::scenario::manifest::{api_version_of, items, kind_of, name_of, unknown_fields};
+use crate::scenario::manifest::{api_version_of, items, kind_of, name_of};
 use crate::scenario::schema::WorkloadSpec;
 use crate::scenario::tree::{At, Node, Value};
 use k8s_openapi::api::apps::v1::{
     RollingUpdateStatefulSetStrategy, StatefulSet, StatefulSetUpdateStrategy,
 };
 use k8s_openapi::api::core::v1::{Pod, Service};
-use serde::Serialize;
-use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -112,6 +112,8 @@ impl Lowering<'_> {
             let Some(lowered) = self.object(&mut object) else { continue };
             self.check_labels(&object, labels);
             let at = object.place_of("metadata.name");
+            let (_, namespace, name) = super::names::identity(&lowered);
+            self.sets.insert(format!("{namespace}/{name}"), object);
             // A faulty profile is reported once; the objects are still checked.
             if let Some(profile) = &profile {
                 workloads.push((
@@ -232,11 +234,14 @@ impl Lowering<'_> {
                 self.stateful_set(object)
             }
             ("Pod", "v1") => {
-                let pod: Pod = self.typed(object)?;
+                let Manifest::Pod(pod) = self.typed(object)? else { return None };
                 self.check_resources(object);
-                Some(Object::Pod(Arc::new(pod)))
+                Some(Object::Pod(Arc::new(*pod)))
             }
-            ("Service", "v1") => Some(Object::Service(Arc::new(self.typed::<Service>(object)?))),
+            ("Service", "v1") => match self.typed(object)? {
+                Manifest::Service(service) => Some(Object::Service(Arc::new(*service))),
+                _ => None,
+            },
             ("LeaderWorkerSet" | "StatefulSet" | "Deployment" | "Pod" | "Service", version) => {
                 let message =
                     format!("{kind} `{name}` has the API version `{version}`, which is not served");
@@ -261,42 +266,87 @@ impl Lowering<'_> {
         }
     }
 
-    fn typed<T: DeserializeOwned + Serialize>(&mut self, object: &Node) -> Option<T> {
-        match decode::<T>(&self.loaded.sources, object) {
-            Ok(typed) => {
-                let kept = serde_json::to_value(&typed)
-                    .expect("an object that was read from JSON can be written to it");
-                self.problems.extend(unknown_fields(&self.loaded.sources, object, &kept));
-                Some(typed)
-            }
+    /// Returns an object in typed form, with warnings of the fields that its kind does not have.
+    fn typed(&mut self, object: &Node) -> Option<Manifest> {
+        let read = match manifest::object(&object.to_json()) {
+            Ok(read) => read,
             Err(problem) => {
-                self.problems.push(problem);
-                None
+                self.report_type_fault(object, &problem);
+                return None;
             }
+        };
+        for field in read.unknown_fields {
+            let name = field.path.rsplit('.').next().unwrap_or_default();
+            let mut warning = Diagnostic::warning(
+                Code::UnknownField,
+                format!("{} has no field `{name}` here", kind_of(object)),
+            );
+            warning.help = Some(match field.nearest {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => "it is ignored here; `kubectl apply` would refuse it".to_owned(),
+            });
+            self.report_at(warning, object.place_of_key(&field.path));
+        }
+        if !read.missing_fields.is_empty() {
+            self.refuse(object, &read.missing_fields);
+            return None;
+        }
+        Some(read.manifest)
+    }
+
+    /// Reports a value of the wrong type: the same fault, met once more in the tree, knows its place.
+    fn report_type_fault(&mut self, object: &Node, problem: &manifest::Problem) {
+        let sources = &self.loaded.sources;
+        let fault = match kind_of(object) {
+            keys::KIND => decode::<LeaderWorkerSet>(sources, object).err(),
+            "StatefulSet" => decode::<StatefulSet>(sources, object).err(),
+            "Pod" => decode::<Pod>(sources, object).err(),
+            "Service" => decode::<Service>(sources, object).err(),
+            _ => None,
+        };
+        match fault {
+            Some(fault) => self.problems.push(fault),
+            None => self
+                .report_at(Diagnostic::error(Code::InvalidObject, problem.to_string()), object.at),
         }
     }
 
     fn leader_worker_set(&mut self, object: &Node) -> Option<Object> {
-        let name = name_of(object).to_owned();
-        let missing = validation::missing_fields(&object.to_json());
-        if !missing.is_empty() {
-            self.refuse(object, &name, &missing);
-            return None;
-        }
-        let mut lws: LeaderWorkerSet = self.typed(object)?;
+        let Manifest::LeaderWorkerSet(mut lws) = self.typed(object)? else { return None };
         self.check_resources(object);
         lws.metadata.namespace.get_or_insert_with(|| "default".to_owned());
         lws.status = None;
         defaults::apply(&mut lws);
         let errors = validation::validate_create(&lws);
         if errors.is_empty() {
-            return Some(Object::LeaderWorkerSet(Arc::new(lws)));
+            return Some(Object::LeaderWorkerSet(Arc::new(*lws)));
         }
-        self.refuse(object, &name, &errors);
+        self.refuse(object, &errors);
         None
     }
 
-    fn refuse(&mut self, object: &Node, name: &str, errors: &[validation::FieldError]) {
+    /// Reports what is wrong with a merge patch on a set, given how the set stands when the patch comes.
+    pub(super) fn check_patch(&mut self, set: &str, patch: &Node) {
+        let Some(before) = self.sets.get(set).cloned() else { return };
+        let mut after = before.clone();
+        after.merge(patch);
+        let (Some(old), Some(new)) = (Self::read_again(&before), self.typed(&after)) else { return };
+        if let (Manifest::LeaderWorkerSet(mut old), Manifest::LeaderWorkerSet(mut new)) = (old, new) {
+            defaults::apply(&mut old);
+            defaults::apply(&mut new);
+            let errors = validation::validate_update(&new, &old);
+            self.refuse(&after, &errors);
+        }
+        self.sets.insert(set.to_owned(), after);
+    }
+
+    /// Returns an object in typed form that was checked before.
+    fn read_again(object: &Node) -> Option<Manifest> {
+        manifest::object(&object.to_json()).ok().map(|read| read.manifest)
+    }
+
+    fn refuse(&mut self, object: &Node, errors: &[validation::FieldError]) {
+        let name = name_of(object);
         for error in errors {
             let message = format!("LeaderWorkerSet `{name}` is refused: {error}");
             self.report_at(
@@ -307,7 +357,7 @@ impl Lowering<'_> {
     }
 
     fn stateful_set(&mut self, object: &Node) -> Option<Object> {
-        let mut set: StatefulSet = self.typed(object)?;
+        let Manifest::StatefulSet(mut set) = self.typed(object)? else { return None };
         self.check_resources(object);
         let name = name_of(object).to_owned();
         set.metadata.namespace.get_or_insert_with(|| "default".to_owned());
@@ -352,7 +402,7 @@ impl Lowering<'_> {
             );
             return None;
         }
-        Some(Object::StatefulSet(Arc::new(set)))
+        Some(Object::StatefulSet(Arc::new(*set)))
     }
 
     /// Reports quantities of containers that are none, and requests above their limits.
