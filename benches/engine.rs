@@ -101,7 +101,7 @@ fn sharing(criterion: &mut Criterion) {
                     || pulling(count, is_mixed).0,
                     |mut sharing| {
                         let mut instants = 0;
-                        while let Some(next) = sharing.next_done() {
+                        while let Some(next) = sharing.next() {
                             instants += 1;
                             black_box(sharing.finish(next));
                         }

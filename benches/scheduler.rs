@@ -50,7 +50,7 @@ fn member(scheduler: &mut Scheduler, class: &Arc<PodClass>, group: usize, index:
     scheduler.cluster.view(class, labels)
 }
 
-fn selector(labels: serde_json::Value) -> LabelSelector {
+fn selector(labels: &serde_json::Value) -> LabelSelector {
     serde_json::from_value(json!({"matchLabels": labels})).expect("the selector is well-formed")
 }
 
@@ -79,7 +79,7 @@ fn fill(scheduler: &mut Scheduler, class: &Arc<PodClass>, groups: usize, is_excl
 fn cycles(criterion: &mut Criterion) {
     let mut bench = |name: &str, scheduler: &mut Scheduler, view: &PodView| {
         criterion.bench_function(name, |bencher| {
-            bencher.iter(|| black_box(scheduler.schedule(view, Tie::First)))
+            bencher.iter(|| black_box(scheduler.schedule(view, Tie::First)));
         });
     };
 
@@ -89,15 +89,15 @@ fn cycles(criterion: &mut Criterion) {
     let mut view = member(&mut scheduler, &class, 999, GROUP_SIZE);
     bench("cycle/5000 nodes/plain", &mut scheduler, &view);
 
-    let worker = selector(json!({"leaderworkerset.sigs.k8s.io/name": "set", GROUP_KEY: "999"}));
-    view.owner_selector = scheduler.cluster.owner_selector("default", [&worker]);
+    let worker = selector(&json!({"leaderworkerset.sigs.k8s.io/name": "set", GROUP_KEY: "999"}));
+    view.owner_selector = scheduler.cluster.owner_selector(&"default", [&worker]);
     bench("cycle/5000 nodes/worker spread over hosts and zones", &mut scheduler, &view);
 
     let leader = selector(
-        json!({"leaderworkerset.sigs.k8s.io/name": "set", "leaderworkerset.sigs.k8s.io/worker-index": "0"}),
+        &json!({"leaderworkerset.sigs.k8s.io/name": "set", "leaderworkerset.sigs.k8s.io/worker-index": "0"}),
     );
     let mut view = member(&mut scheduler, &class, 1000, 0);
-    view.owner_selector = scheduler.cluster.owner_selector("default", [&leader]);
+    view.owner_selector = scheduler.cluster.owner_selector(&"default", [&leader]);
     bench("cycle/5000 nodes/leader spread over hosts and zones", &mut scheduler, &view);
 
     fill_up(&mut scheduler, &class);
@@ -132,10 +132,10 @@ fn placement(criterion: &mut Criterion) {
     let selectors: Vec<_> = (0..1000)
         .map(|group| {
             selector(
-                json!({"leaderworkerset.sigs.k8s.io/name": "set", GROUP_KEY: group.to_string()}),
+                &json!({"leaderworkerset.sigs.k8s.io/name": "set", GROUP_KEY: group.to_string()}),
             )
         })
-        .map(|selector| scheduler.cluster.owner_selector("default", [&selector]))
+        .map(|selector| scheduler.cluster.owner_selector(&"default", [&selector]))
         .collect();
     criterion.bench_function("place and remove/1000 owners", |bencher| {
         bencher.iter(|| {

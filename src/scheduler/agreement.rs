@@ -334,6 +334,7 @@ impl Both {
         self.fast.would_wake(waiting, rejected_by, event)
     }
 
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "actions are matched by reference")]
     fn choose(&self, index: &prop::sample::Index) -> Option<u64> {
         let keys: Vec<u64> = self.plain.pods.keys().copied().collect();
         (!keys.is_empty()).then(|| *index.get(&keys))

@@ -267,6 +267,7 @@ impl Reference {
         (!reasons.is_empty()).then_some((reasons, is_hopeless))
     }
 
+    #[expect(clippy::unused_self, reason = "it stands among the rules of the reference")]
     fn constraints(&self, pod: &Pod, when: &str) -> Vec<TopologySpreadConstraint> {
         let all = pod.spec.topology_spread_constraints.clone().unwrap_or_default();
         all.into_iter().filter(|constraint| constraint.when_unsatisfiable == when).collect()
@@ -282,6 +283,7 @@ impl Reference {
         i64::try_from(self.on(node).filter(counts).count()).unwrap()
     }
 
+    #[expect(clippy::unused_self, reason = "it stands among the rules of the reference")]
     fn includes(&self, pod: &Pod, constraint: &TopologySpreadConstraint, node: &Node) -> bool {
         (constraint.node_affinity_policy.as_deref() == Some("Ignore") || node_matches(pod, node))
             && (constraint.node_taints_policy.as_deref() != Some("Honor")

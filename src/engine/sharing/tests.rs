@@ -54,11 +54,11 @@ fn a_transfer_is_complete_when_its_last_byte_has_moved() {
     let link = sharing.add_link(3);
     let id = sharing.start(Time::ZERO, 10, &[link], UNLIMITED);
     // 3.33… s, rounded up to the nanosecond.
-    assert_eq!(sharing.next_done(), Some(Time(3_333_333_334)));
+    assert_eq!(sharing.next(), Some(Time(3_333_333_334)));
     assert_eq!(sharing.finish(Time(3_333_333_333)), []);
     assert_eq!(sharing.remaining(Time(3_000_000_000), id), Some(1));
     assert_eq!(sharing.finish(Time(3_333_333_334)), [id]);
-    assert_eq!((sharing.next_done(), sharing.len(), sharing.rate(id)), (None, 0, None));
+    assert_eq!((sharing.next(), sharing.len(), sharing.rate(id)), (None, 0, None));
 }
 
 #[test]
@@ -66,17 +66,17 @@ fn whoever_comes_or_goes_changes_the_rates_of_the_others() {
     let mut sharing = Sharing::new();
     let link = sharing.add_link(100);
     let first = sharing.start(Time::ZERO, 1000, &[link], UNLIMITED);
-    assert!((seconds(sharing.next_done()) - 10.0).abs() < 1e-9);
+    assert!((seconds(sharing.next()) - 10.0).abs() < 1e-9);
     let second = sharing.start(Time(5_000_000_000), 1000, &[link], UNLIMITED);
     assert_eq!(sharing.remaining(Time(5_000_000_000), first), Some(500));
-    assert!((seconds(sharing.next_done()) - 15.0).abs() < 1e-9);
+    assert!((seconds(sharing.next()) - 15.0).abs() < 1e-9);
     assert_eq!(sharing.cancel(Time(7_000_000_000), second), Some(900));
     assert_eq!(sharing.remaining(Time(7_000_000_000), first), Some(400));
-    assert!((seconds(sharing.next_done()) - 11.0).abs() < 1e-9);
+    assert!((seconds(sharing.next()) - 11.0).abs() < 1e-9);
     sharing.set_capacity(Time(8_000_000_000), link, 0);
-    assert_eq!(sharing.next_done(), None);
+    assert_eq!(sharing.next(), None);
     sharing.set_capacity(Time(100_000_000_000), link, 300);
-    assert!((seconds(sharing.next_done()) - 101.0).abs() < 1e-9);
+    assert!((seconds(sharing.next()) - 101.0).abs() < 1e-9);
 }
 
 #[test]
@@ -88,7 +88,7 @@ fn what_nothing_limits_is_complete_at_once() {
         sharing.start(Time(7), 5, &[], UNLIMITED),
         sharing.start(Time(7), 0, &[link], 1),
     ];
-    assert_eq!(sharing.next_done(), Some(Time(7)));
+    assert_eq!(sharing.next(), Some(Time(7)));
     assert_eq!(sharing.finish(Time(7)), ids);
 }
 
@@ -100,8 +100,8 @@ fn ten_thousand_that_start_at_one_instant_are_computed_once() {
         let nic = sharing.add_link(1_000_000);
         sharing.start(Time::ZERO, 1_000_000, &[registry, nic], UNLIMITED);
     }
-    assert!((seconds(sharing.next_done()) - 1000.0).abs() < 0.001 * 1000.0);
-    let next = sharing.next_done().unwrap();
+    assert!((seconds(sharing.next()) - 1000.0).abs() < 0.001 * 1000.0);
+    let next = sharing.next().unwrap();
     assert_eq!(sharing.finish(next).len(), 10_000);
 }
 
@@ -170,7 +170,7 @@ proptest! {
         let mut done = 0;
         while done < network.transfers.len() {
             let start = waiting.last().map(|transfer| Time(transfer.0));
-            let next = [sharing.next_done(), start].into_iter().flatten().min().expect("something goes on");
+            let next = [sharing.next(), start].into_iter().flatten().min().expect("something goes on");
             prop_assert!(next >= now);
             // What moved by the stated rates is what is gone from the remaining bytes.
             for (id, left) in &mut running {
@@ -196,7 +196,7 @@ proptest! {
             }
             done += finished.len();
         }
-        prop_assert!(sharing.is_empty() && sharing.next_done().is_none());
+        prop_assert!(sharing.is_empty() && sharing.next().is_none());
     }
 
     #[test]
@@ -303,7 +303,7 @@ proptest! {
                     sharing.set_capacity(now, ids[link], capacity);
                 }
                 Step::Finish => {
-                    if let Some(next) = sharing.next_done() {
+                    if let Some(next) = sharing.next() {
                         prop_assert!(next >= now);
                         now = next;
                         let done = sharing.finish(now);

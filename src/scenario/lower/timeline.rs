@@ -20,6 +20,9 @@ const CONDITIONS: [&str; 3] = ["Available", "Progressing", "UpdateInProgress"];
 /// Fields of an entry that say when.
 const TIMES: [&str; 3] = ["at", "after", "when"];
 
+/// Makes an action of the nodes that it is about.
+type MakeAction = fn(NodeChoice) -> Action;
+
 impl Lowering<'_> {
     /// Returns the entries in the order of the scenario; `None` if one of them is faulty.
     pub(super) fn timeline(
@@ -177,7 +180,7 @@ impl Lowering<'_> {
                 lasts,
             });
         }
-        let make: [(&Option<NodeSpec>, fn(NodeChoice) -> Action); 6] = [
+        let make: [(&Option<NodeSpec>, MakeAction); 6] = [
             (cordon, Action::Cordon),
             (uncordon, Action::Uncordon),
             (drain, Action::Drain),
@@ -302,6 +305,7 @@ impl Lowering<'_> {
         Some(Action::NodeDown { nodes, lasts: spec.lasts.map(|Duration(span)| span) })
     }
 
+    #[expect(clippy::too_many_lines, reason = "one arm for each form of a choice")]
     fn node_choice(
         &mut self,
         spec: &NodeSpec,

@@ -330,8 +330,11 @@ impl Lowering<'_> {
         let Some(before) = self.sets.get(set).cloned() else { return };
         let mut after = before.clone();
         after.merge(patch);
-        let (Some(old), Some(new)) = (Self::read_again(&before), self.typed(&after)) else { return };
-        if let (Manifest::LeaderWorkerSet(mut old), Manifest::LeaderWorkerSet(mut new)) = (old, new) {
+        let (Some(old), Some(new)) = (Self::read_again(&before), self.typed(&after)) else {
+            return;
+        };
+        if let (Manifest::LeaderWorkerSet(mut old), Manifest::LeaderWorkerSet(mut new)) = (old, new)
+        {
             defaults::apply(&mut old);
             defaults::apply(&mut new);
             let errors = validation::validate_update(&new, &old);

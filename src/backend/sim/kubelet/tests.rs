@@ -1,5 +1,6 @@
 //! Pods that start, crash, wait for their group and end, on nodes that go up and down.
 
+use super::report::Waiting;
 use super::*;
 use crate::backend::sim::setup::{Members, Stage, StageCache, StageKind};
 use crate::engine::{Distribution, Queue, Ticket};
@@ -101,7 +102,7 @@ impl Cluster {
 
     fn delete(&mut self, pod: u64, grace: u64) {
         self.tell(|kubelets, now, out| {
-            kubelets.delete(now, PodId(pod), Span::from_secs(grace), out)
+            kubelets.delete(now, PodId(pod), Span::from_secs(grace), out);
         });
     }
 
@@ -678,7 +679,8 @@ proptest! {
         };
         let (first, second) = (run(), run());
         prop_assert_eq!(&first.log, &second.log);
-        for (pod, state) in &first.kubelets.pods {
+        let states: BTreeMap<_, _> = first.kubelets.pods.iter().collect();
+        for (pod, state) in states {
             prop_assert!(state.is_ready, "{:?} waits for {:?}", pod, first.kubelets.waiting(*pod));
         }
         prop_assert!(first.tickets.is_empty() && first.kubelets.meetings.is_empty());

@@ -188,7 +188,7 @@ fn a_node_that_is_back_in_time_keeps_its_pods() {
     assert_eq!(cluster.evicted().len(), 1, "it can go down again");
 }
 
-/// Takes nodes of zones down at 100 s and returns the gaps between their NoExecute taints until 2,000 s.
+/// Takes nodes of zones down at 100 s and returns the gaps between their `NoExecute` taints until 2,000 s.
 fn gaps(zones: &[u32], down: impl IntoIterator<Item = u32>) -> Vec<u64> {
     let mut cluster = Cluster::new(3, zones);
     // One renewal period for all, so that one pass finds all of them.
