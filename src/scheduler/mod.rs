@@ -6,6 +6,8 @@
 //! A caller makes a [`PodClass`] per template ([`Cluster::class`]), a [`PodView`] per pod ([`Cluster::view`]), asks
 //! [`Scheduler::schedule`], and places the pod with [`Cluster::add_pod`] or in a [`Statement`] that can be taken back.
 
+#[cfg(test)]
+mod agreement;
 mod cluster;
 mod counts;
 mod diagnosis;
@@ -16,6 +18,8 @@ mod incoming;
 mod labels;
 mod plugins;
 mod pod;
+#[cfg(test)]
+mod reference;
 mod registry;
 mod resources;
 mod schedule;
