@@ -31,9 +31,10 @@ fn cluster() -> Scheduler {
 }
 
 fn class(scheduler: &mut Scheduler) -> Arc<PodClass> {
-    let spec: PodSpec = serde_json::from_value(json!({"containers": [{"name": "c", "resources": {"requests": {
+    let spec: PodSpec =
+        serde_json::from_value(json!({"containers": [{"name": "c", "resources": {"requests": {
         "cpu": "4", "memory": "32Gi", "nvidia.com/gpu": "1"}}}]}))
-    .expect("the spec is well-formed");
+        .expect("the spec is well-formed");
     scheduler.cluster.class("default", &spec)
 }
 
@@ -55,14 +56,17 @@ fn selector(labels: serde_json::Value) -> LabelSelector {
 
 /// Places groups one after another, each member on the next node.
 fn fill(scheduler: &mut Scheduler, class: &Arc<PodClass>, groups: usize, is_exclusive: bool) {
-    let nodes: Vec<_> = (0..NODES).map(|number| scheduler.cluster.node(&format!("node-{number}")).expect("it was added")).collect();
+    let nodes: Vec<_> = (0..NODES)
+        .map(|number| scheduler.cluster.node(&format!("node-{number}")).expect("it was added"))
+        .collect();
     for group in 0..groups {
         for index in 0..GROUP_SIZE {
             let mut view = member(scheduler, class, group, index);
             if is_exclusive && index == 0 {
                 let key = group.to_string();
                 let rack = "cloud.provider.com/topology-rack";
-                view.extra = Some(scheduler.cluster.exclusive_terms("default", GROUP_KEY, &key, rack));
+                view.extra =
+                    Some(scheduler.cluster.exclusive_terms("default", GROUP_KEY, &key, rack));
             }
             // Exclusive groups have a rack of four nodes each, others share nodes.
             let number = group * GROUP_SIZE + index;
@@ -74,7 +78,9 @@ fn fill(scheduler: &mut Scheduler, class: &Arc<PodClass>, groups: usize, is_excl
 
 fn cycles(criterion: &mut Criterion) {
     let mut bench = |name: &str, scheduler: &mut Scheduler, view: &PodView| {
-        criterion.bench_function(name, |bencher| bencher.iter(|| black_box(scheduler.schedule(view, Tie::First))));
+        criterion.bench_function(name, |bencher| {
+            bencher.iter(|| black_box(scheduler.schedule(view, Tie::First)))
+        });
     };
 
     let mut scheduler = cluster();
@@ -87,7 +93,9 @@ fn cycles(criterion: &mut Criterion) {
     view.owner_selector = scheduler.cluster.owner_selector("default", [&worker]);
     bench("cycle/5000 nodes/worker spread over hosts and zones", &mut scheduler, &view);
 
-    let leader = selector(json!({"leaderworkerset.sigs.k8s.io/name": "set", "leaderworkerset.sigs.k8s.io/worker-index": "0"}));
+    let leader = selector(
+        json!({"leaderworkerset.sigs.k8s.io/name": "set", "leaderworkerset.sigs.k8s.io/worker-index": "0"}),
+    );
     let mut view = member(&mut scheduler, &class, 1000, 0);
     view.owner_selector = scheduler.cluster.owner_selector("default", [&leader]);
     bench("cycle/5000 nodes/leader spread over hosts and zones", &mut scheduler, &view);
@@ -108,7 +116,9 @@ fn fill_up(scheduler: &mut Scheduler, class: &Arc<PodClass>) {
     let view = scheduler.cluster.view(class, PodLabels::default());
     for number in 0..(NODES * GPUS - 1000 * GROUP_SIZE - 40) {
         let decision = scheduler.schedule(&view, Tie::First);
-        let lwsim::scheduler::Decision::Placed { node, .. } = decision else { panic!("there is room") };
+        let lwsim::scheduler::Decision::Placed { node, .. } = decision else {
+            panic!("there is room")
+        };
         scheduler.cluster.add_pod(PodKey(1_000_000 + number as u64), &view, node);
     }
 }
@@ -120,7 +130,11 @@ fn placement(criterion: &mut Criterion) {
     let view = member(&mut scheduler, &class, 500, 1);
     let node = scheduler.cluster.node("node-7").expect("it was added");
     let selectors: Vec<_> = (0..1000)
-        .map(|group| selector(json!({"leaderworkerset.sigs.k8s.io/name": "set", GROUP_KEY: group.to_string()})))
+        .map(|group| {
+            selector(
+                json!({"leaderworkerset.sigs.k8s.io/name": "set", GROUP_KEY: group.to_string()}),
+            )
+        })
         .map(|selector| scheduler.cluster.owner_selector("default", [&selector]))
         .collect();
     criterion.bench_function("place and remove/1000 owners", |bencher| {

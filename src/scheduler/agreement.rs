@@ -1,7 +1,10 @@
 //! The fast scheduler says the same about every node as the plain one, whatever happened to the cluster before.
 
 use super::reference::{Labels, Pod, Reference, Said};
-use super::{Explanation, PodKey, PodLabels, PodView, Profile, Scheduler, Statement, Verdict};
+use super::{
+    ClusterEvent, Decision, Explanation, Plugin, PluginSet, PodKey, PodLabels, PodView, Profile,
+    Scheduler, Statement, Tie, Verdict,
+};
 use k8s_openapi::api::core::v1::{Node, PodSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use proptest::prelude::*;
@@ -207,6 +210,13 @@ struct Both {
     placed: u64,
 }
 
+fn node_object(name: &str, drawn: &Value) -> Node {
+    let mut object: Node = serde_json::from_value(drawn.clone()).unwrap();
+    object.metadata.name = Some(name.to_owned());
+    object.metadata.labels.get_or_insert_default().insert(HOSTNAME.to_owned(), name.to_owned());
+    object
+}
+
 fn owner_selector(app: &str) -> LabelSelector {
     serde_json::from_value(json!({"matchLabels": {"app": app}})).unwrap()
 }
@@ -224,13 +234,7 @@ impl Both {
         match step {
             Step::PutNode(name, node) => {
                 let name = format!("node-{name}");
-                let mut object: Node = serde_json::from_value(node.clone()).unwrap();
-                object.metadata.name = Some(name.clone());
-                object
-                    .metadata
-                    .labels
-                    .get_or_insert_default()
-                    .insert(HOSTNAME.to_owned(), name.clone());
+                let object = node_object(&name, node);
                 self.fast.cluster.add_node(&object);
                 self.plain.nodes.insert(name, object);
             }
@@ -279,6 +283,55 @@ impl Both {
                 statement.roll_back(&mut self.fast.cluster);
             }
         }
+    }
+
+    /// Does a step and returns whether the hints of its event would wake a pod that waits.
+    fn step_and_hint(&mut self, step: &Step, waiting: &PodView, rejected_by: PluginSet) -> bool {
+        let node = match step {
+            Step::PutNode(name, _) | Step::RemoveNode(name) => {
+                self.fast.cluster.node(&format!("node-{name}"))
+            }
+            _ => None,
+        };
+        let gone = match step {
+            Step::RemovePod(index) | Step::Terminate(index) => {
+                self.choose(index).and_then(|key| self.fast.cluster.pod(PodKey(key))).cloned()
+            }
+            _ => None,
+        };
+        let placed = self.placed;
+        if let (Step::PutNode(name, object), Some(node)) = (step, node) {
+            let object = node_object(&format!("node-{name}"), object);
+            let change = self.fast.cluster.update_node(node, &object);
+            self.step(step);
+            return self.fast.would_wake(
+                waiting,
+                rejected_by,
+                ClusterEvent::NodeChanged(node, change),
+            );
+        }
+        self.step(step);
+        let view;
+        let event = match step {
+            Step::PutNode(name, _) => {
+                ClusterEvent::NodeAdded(self.fast.cluster.node(&format!("node-{name}")).unwrap())
+            }
+            // See the exception that the module of hints names.
+            Step::RemoveNode(_) if rejected_by.contains(Plugin::InterPodAffinity) => return true,
+            Step::RemoveNode(_) if node.is_some() => ClusterEvent::NodeRemoved,
+            Step::AddPod(..) if self.placed > placed => {
+                view = self.fast.cluster.pod(PodKey(self.placed)).unwrap().clone().into_view();
+                ClusterEvent::PodAdded(&view)
+            }
+            _ => match gone {
+                Some(gone) => {
+                    view = gone.into_view();
+                    ClusterEvent::PodRemoved(&view)
+                }
+                None => return false,
+            },
+        };
+        self.fast.would_wake(waiting, rejected_by, event)
     }
 
     fn choose(&self, index: &prop::sample::Index) -> Option<u64> {
@@ -386,5 +439,20 @@ proptest! {
             both.said(&explanation, &expected);
         }
         drop(known);
+    }
+
+    #[test]
+    fn a_pod_that_no_hint_wakes_fits_nowhere(before in prop::collection::vec(step(), 1..40), probe in pod(), events in prop::collection::vec(step(), 1..10)) {
+        let mut both = Both::new();
+        for step in &before {
+            both.step(step);
+        }
+        let (view, _) = both.build(&probe);
+        for step in &events {
+            let Decision::Unschedulable(diagnosis) = both.fast.schedule(&view, Tie::First) else { break };
+            let woken = both.step_and_hint(step, &view, diagnosis.rejected_by);
+            let placed = matches!(both.fast.schedule(&view, Tie::First), Decision::Placed { .. });
+            prop_assert!(woken || !placed, "{:?} placed the pod", step);
+        }
     }
 }

@@ -1,11 +1,14 @@
 //! Which cluster events may let a waiting pod be placed (kube-scheduler 1.36 queueing hints).
 //!
-//! An answer "no" is certain: the event cannot have removed what the plugins that rejected the pod complained about.
+//! An answer "no" is certain: the event cannot have removed what the plugins that rejected the pod complained about. One
+//! exception is kube-scheduler's own: a node that goes takes its pods' anti-affinity with it, but a pod that waits for that
+//! is woken only when the pods themselves are gone.
 
 use super::cluster::{NodeChange, NodeIndex};
 use super::framework::{Cycle, Filter, Plugin, PluginSet, Verdict};
+use super::incoming::Incoming;
 use super::plugins::node_affinity;
-use super::plugins::node_unschedulable::{NodeUnschedulable, tolerates_cordon};
+use super::plugins::node_unschedulable::NodeUnschedulable;
 use super::plugins::taint_toleration::tolerates_all;
 use super::pod::{PodClass, PodView};
 use super::resources::ResourceId;
@@ -38,7 +41,18 @@ impl Scheduler {
         rejected_by: PluginSet,
         event: ClusterEvent<'_>,
     ) -> bool {
-        let incoming = self.resolve(pod);
+        if rejected_by.is_empty() {
+            // There was no node. The real scheduler tries such a pod again by back-off alone, without waiting for one.
+            return matches!(event, ClusterEvent::NodeAdded(_));
+        }
+        // Only these ask for more than the pod's class; most waiting pods lack resources.
+        let needs_more =
+            [Plugin::NodeAffinity, Plugin::PodTopologySpread, Plugin::InterPodAffinity];
+        let incoming = if needs_more.into_iter().any(|plugin| rejected_by.contains(plugin)) {
+            self.resolve(pod)
+        } else {
+            Incoming::default()
+        };
         let cycle = Cycle { cluster: &self.cluster, pod, incoming: &incoming };
         ALL.into_iter().any(|plugin| rejected_by.contains(plugin) && hint(&cycle, plugin, event))
     }
@@ -104,7 +118,7 @@ fn hint(cycle: &Cycle<'_>, plugin: Plugin, event: ClusterEvent<'_>) -> bool {
 }
 
 fn is_open(cycle: &Cycle<'_>, node: NodeIndex) -> bool {
-    NodeUnschedulable.filter(cycle, node) == Verdict::Fits || tolerates_cordon(cycle)
+    NodeUnschedulable.filter(cycle, node) == Verdict::Fits
 }
 
 fn shares_port(class: &PodClass, other: &PodClass) -> bool {

@@ -309,3 +309,300 @@ fn choose(scratch: &mut Scratch, tie: Tie<'_>, evaluated: usize) -> Decision {
         evaluated,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::{Purpose, Streams};
+    use crate::scheduler::{ClusterEvent, PodKey, PodLabels, Sym};
+    use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
+    use serde_json::{Value, json};
+
+    /// A node of 96 cores, 1 TiB and 8 GPUs with these labels and its own hostname.
+    fn node(name: &str, labels: &Value) -> k8s_openapi::api::core::v1::Node {
+        let mut labels = labels.clone();
+        labels["kubernetes.io/hostname"] = json!(name);
+        serde_json::from_value(json!({
+            "metadata": {"name": name, "labels": labels},
+            "status": {"allocatable": {"cpu": "96", "memory": "1Ti", "pods": "110", "nvidia.com/gpu": "8"}},
+        }))
+        .unwrap()
+    }
+
+    fn scheduler(minor: u32, nodes: usize, zones: usize) -> Scheduler {
+        let mut scheduler = Scheduler::new(Profile::default_of(minor));
+        for number in 0..nodes {
+            let labels = match zones {
+                0 => json!({}),
+                zones => {
+                    json!({"topology.kubernetes.io/zone": format!("z{}", number * zones / nodes)})
+                }
+            };
+            scheduler.cluster.add_node(&node(&format!("n{number}"), &labels));
+        }
+        scheduler
+    }
+
+    fn pod(scheduler: &mut Scheduler, gpus: u32, labels: &[(&str, &str)]) -> PodView {
+        let spec = json!({"containers": [{"name": "c", "resources": {"requests": {"nvidia.com/gpu": gpus.to_string()}}}]});
+        let class = scheduler.cluster.class("default", &serde_json::from_value(spec).unwrap());
+        let labels = PodLabels::from_texts(&mut scheduler.cluster.symbols, labels.iter().copied());
+        scheduler.cluster.view(&class, labels)
+    }
+
+    #[test]
+    fn so_many_feasible_nodes_are_looked_for() {
+        // scheduling research A4.1
+        let table = [
+            (99, 99),
+            (100, 100),
+            (250, 120),
+            (500, 230),
+            (1000, 420),
+            (2000, 680),
+            (3000, 780),
+            (5000, 500),
+            (5600, 336),
+            (15_000, 750),
+        ];
+        for (nodes, expected) in table {
+            assert_eq!(feasible_wanted(nodes, 0, true), expected, "{nodes} nodes");
+        }
+        assert_eq!(feasible_wanted(1000, 20, true), 200);
+        assert_eq!(feasible_wanted(1000, 0, false), 1);
+    }
+
+    #[test]
+    fn the_next_cycle_begins_where_the_last_one_ended() {
+        let mut scheduler = scheduler(36, 250, 0);
+        let view = pod(&mut scheduler, 1, &[]);
+        let mut found = Vec::new();
+        for _ in 0..4 {
+            let Decision::Placed { node, feasible, evaluated, .. } =
+                scheduler.schedule(&view, Tie::First)
+            else {
+                panic!("there is room")
+            };
+            assert_eq!((feasible, evaluated), (120, 120));
+            found.push(scheduler.cluster.node_name(node).to_owned());
+        }
+        assert_eq!(found, ["n0", "n120", "n240", "n110"]);
+    }
+
+    #[test]
+    fn zones_take_turns_in_the_order_of_nodes() {
+        let mut scheduler = scheduler(36, 5, 2);
+        scheduler.cluster.refresh();
+        let names: Vec<&str> =
+            scheduler.cluster.nodes().map(|node| scheduler.cluster.node_name(node)).collect();
+        assert_eq!(names, ["n0", "n3", "n1", "n4", "n2"]);
+    }
+
+    #[test]
+    fn ties_are_broken_as_the_version_does() {
+        for (minor, rule) in [
+            (33, TieRule::Random),
+            (34, TieRule::Random),
+            (35, TieRule::First),
+            (36, TieRule::First),
+            (37, TieRule::Random),
+        ] {
+            assert_eq!(scheduler(minor, 1, 0).tie_rule(), rule);
+        }
+        let mut scheduler = scheduler(34, 10, 0);
+        let view = pod(&mut scheduler, 1, &[]);
+        let mut stream = Streams::new(1).stream(Purpose::named("test"), 0);
+        let mut seen = [0; 10];
+        for _ in 0..1000 {
+            let Decision::Placed { node, ties, .. } =
+                scheduler.schedule(&view, Tie::Random(&mut stream))
+            else {
+                panic!("there is room")
+            };
+            assert_eq!(ties, 10);
+            seen[node.at()] += 1;
+        }
+        assert!(seen.iter().all(|&times| (60..140).contains(&times)), "{seen:?}");
+    }
+
+    #[test]
+    fn a_pod_that_met_no_node_waits_for_one() {
+        let mut scheduler = scheduler(36, 0, 0);
+        let view = pod(&mut scheduler, 1, &[]);
+        let Decision::Unschedulable(diagnosis) = scheduler.schedule(&view, Tie::First) else {
+            panic!("there is no node")
+        };
+        let index = scheduler.cluster.add_node(&node("n0", &json!({})));
+        assert!(scheduler.would_wake(&view, diagnosis.rejected_by, ClusterEvent::NodeAdded(index)));
+        assert!(!scheduler.would_wake(
+            &view,
+            diagnosis.rejected_by,
+            ClusterEvent::PodRemoved(&view)
+        ));
+    }
+
+    #[test]
+    fn a_nominated_node_is_taken_if_it_fits() {
+        let mut scheduler = scheduler(36, 3, 0);
+        let mut view = pod(&mut scheduler, 8, &[]);
+        let node = scheduler.cluster.node("n2").unwrap();
+        view.nominated = Some(node);
+        let placed = |decision| match decision {
+            Decision::Placed { node, .. } => node,
+            Decision::Unschedulable(_) => panic!("there is room"),
+        };
+        assert_eq!(placed(scheduler.schedule(&view, Tie::First)), node);
+        scheduler.cluster.add_pod(PodKey(1), &view, node);
+        assert_ne!(placed(scheduler.schedule(&view, Tie::First)), node);
+    }
+
+    #[test]
+    fn the_message_is_kube_scheduler_s() {
+        let mut scheduler = scheduler(33, 5, 0);
+        let full = pod(&mut scheduler, 8, &[]);
+        for number in 0..2u32 {
+            scheduler.cluster.add_pod(PodKey(u64::from(number)), &full, NodeIndex(number));
+        }
+        for number in 2..5 {
+            let mut object = node(&format!("n{number}"), &json!({}));
+            object.spec =
+                serde_json::from_value(json!({"taints": [{"key": "k", "effect": "NoSchedule"}]}))
+                    .unwrap();
+            scheduler.cluster.update_node(NodeIndex(number), &object);
+        }
+        let message = |scheduler: &mut Scheduler, view: &PodView| match scheduler
+            .schedule(view, Tie::First)
+        {
+            Decision::Unschedulable(diagnosis) => diagnosis.message(&scheduler.cluster),
+            Decision::Placed { .. } => panic!("there is no room"),
+        };
+        insta::assert_snapshot!(message(&mut scheduler, &full), @"0/5 nodes are available: 2 Insufficient nvidia.com/gpu, 3 node(s) had untolerated taint(s). preemption: 0/5 nodes are available: 2 No preemption victims found for incoming pod, 3 Preemption is not helpful for scheduling.");
+        let mut nowhere = full.clone();
+        nowhere.node_selector.push((Sym::ZONE, scheduler.cluster.symbols.intern("z9")));
+        insta::assert_snapshot!(message(&mut scheduler, &nowhere), @"0/5 nodes are available: 2 node(s) didn't match Pod's node affinity/selector, 3 node(s) had untolerated taint(s). preemption: 0/5 nodes are available: 5 Preemption is not helpful for scheduling.");
+        let mut empty = Scheduler::new(Profile::default_of(36));
+        let view = pod(&mut empty, 1, &[]);
+        assert_eq!(message(&mut empty, &view), "no nodes available to schedule pods");
+    }
+
+    /// Nodes of (zone, pods already there): scores of the system's default spreading (scheduling research A6.1).
+    fn check_spread(nodes: &[(&str, usize)], expected: &[i64]) {
+        let mut scheduler = Scheduler::new(Profile::default_of(36));
+        let mut view = pod(&mut scheduler, 0, &[("app", "a")]);
+        let selector: LabelSelector =
+            serde_json::from_value(json!({"matchLabels": {"app": "a"}})).unwrap();
+        view.owner_selector = scheduler.cluster.owner_selector("default", [&selector]);
+        for (number, &(zone, pods)) in nodes.iter().enumerate() {
+            let labels = if zone.is_empty() {
+                json!({})
+            } else {
+                json!({"topology.kubernetes.io/zone": zone})
+            };
+            let index = scheduler.cluster.add_node(&node(&format!("n{number}"), &labels));
+            for other in 0..pods {
+                scheduler.cluster.add_pod(PodKey((number * 100 + other) as u64), &view, index);
+            }
+        }
+        let explanation = scheduler.explain(&view);
+        let score = |entry: &super::super::NodeExplanation| {
+            let found = entry.scores.iter().find(|score| score.0 == Plugin::PodTopologySpread);
+            found.unwrap().1 / 2
+        };
+        let mut scores: Vec<(NodeIndex, i64)> =
+            explanation.nodes.iter().map(|entry| (entry.node, score(entry))).collect();
+        scores.sort();
+        assert_eq!(scores.iter().map(|entry| entry.1).collect::<Vec<_>>(), expected);
+    }
+
+    #[test]
+    fn default_spreading_prefers_empty_hosts_and_zones() {
+        check_spread(&[("a", 0), ("a", 1), ("b", 0), ("b", 2)], &[100, 83, 83, 58]);
+        check_spread(&[("", 0), ("", 1), ("", 0), ("", 2)], &[100, 66, 100, 33]);
+        check_spread(
+            &[("", 0), ("", 0), ("", 1), ("", 0), ("", 0), ("", 0), ("", 0), ("", 0)],
+            &[100, 100, 50, 100, 100, 100, 100, 100],
+        );
+    }
+
+    /// Used cpu and memory, asked cpu and memory (thousandths, GiB) on a node of 191 cores and 2000 GiB: scores for
+    /// LeastAllocated, and balance by the formulas of 1.35 and 1.36 (scheduling research A6.1).
+    fn check_resources(used: (u64, u64), asked: (u64, u64), expected: [i64; 3]) {
+        let mut found = Vec::new();
+        for minor in [35, 36] {
+            let mut scheduler = Scheduler::new(Profile::default_of(minor));
+            for name in ["n0", "n1"] {
+                let object = json!({"metadata": {"name": name}, "status": {"allocatable": {
+                    "cpu": "191", "memory": "2000Gi", "pods": "110"}}});
+                scheduler.cluster.add_node(&serde_json::from_value(object).unwrap());
+            }
+            let mut view = |(cpu, memory): (u64, u64)| {
+                let mut requests = json!({});
+                if cpu > 0 {
+                    requests = json!({"cpu": format!("{cpu}m"), "memory": format!("{memory}Gi")});
+                }
+                let spec =
+                    json!({"containers": [{"name": "c", "resources": {"requests": requests}}]});
+                let class =
+                    scheduler.cluster.class("default", &serde_json::from_value(spec).unwrap());
+                scheduler.cluster.view(&class, PodLabels::default())
+            };
+            let (used_by, asks) = (view(used), view(asked));
+            if used.0 > 0 {
+                scheduler.cluster.add_pod(PodKey(0), &used_by, NodeIndex(0));
+            }
+            let entry = scheduler.explain(&asks).nodes.swap_remove(0);
+            let score = |plugin| {
+                entry.scores.iter().find(|score| score.0 == plugin).map_or(-1, |score| score.1)
+            };
+            if minor == 35 {
+                found.push(score(Plugin::NodeResourcesFit));
+            }
+            found.push(score(Plugin::NodeResourcesBalancedAllocation));
+        }
+        assert_eq!(found, expected, "{used:?} {asked:?}");
+    }
+
+    #[test]
+    fn resources_score_as_in_each_version() {
+        check_resources((0, 0), (0, 0), [99, -1, -1]);
+        check_resources((0, 0), (8000, 64), [95, 99, 74]);
+        check_resources((0, 0), (64_000, 512), [70, 96, 73]);
+        check_resources((0, 0), (96_000, 1000), [49, 99, 74]);
+        check_resources((0, 0), (180_000, 1800), [7, 97, 73]);
+        check_resources((90_000, 200), (8000, 64), [67, 80, 74]);
+        check_resources((90_000, 200), (8000, 500), [56, 91, 80]);
+    }
+
+    #[test]
+    fn an_exclusive_leader_goes_where_no_other_group_is() {
+        const KEY: &str = "leaderworkerset.sigs.k8s.io/group-key";
+        let mut scheduler = scheduler(36, 6, 3);
+        let zone = "topology.kubernetes.io/zone";
+        let mut zones = Vec::new();
+        for group in ["a", "b", "c", "d"] {
+            let mut view = pod(&mut scheduler, 1, &[(KEY, group)]);
+            view.extra = Some(scheduler.cluster.exclusive_terms("default", KEY, group, zone));
+            match scheduler.schedule(&view, Tie::First) {
+                Decision::Placed { node, .. } => {
+                    scheduler.cluster.add_pod(PodKey(zones.len() as u64), &view, node);
+                    zones.push(node.at() / 2);
+                }
+                Decision::Unschedulable(diagnosis) => {
+                    assert!(diagnosis.rejected_by.contains(Plugin::InterPodAffinity));
+                    assert_eq!(
+                        diagnosis.reasons(&scheduler.cluster),
+                        [("node(s) didn't match pod anti-affinity rules".to_owned(), 6)]
+                    );
+                }
+            }
+        }
+        assert_eq!(zones, [0, 1, 2]);
+        // A worker of the first group, without terms of its own, is kept out of the other groups' zones.
+        let worker = pod(&mut scheduler, 1, &[(KEY, "a")]);
+        let explanation = scheduler.explain(&worker);
+        let fits = explanation.nodes.iter().filter(|entry| entry.verdict == Verdict::Fits);
+        let mut fits: Vec<usize> = fits.map(|entry| entry.node.at()).collect();
+        fits.sort_unstable();
+        assert_eq!(fits, [0, 1]);
+    }
+}

@@ -2,7 +2,8 @@
 
 use super::super::cluster::NodeIndex;
 use super::super::framework::{Cycle, Filter, Plugin, Reasons, Verdict};
-use super::super::pod::Effect;
+use super::super::pod::{Effect, Tolerated};
+use super::super::symbols::Sym;
 
 /// Taint of cordoned nodes.
 const UNSCHEDULABLE: &str = "node.kubernetes.io/unschedulable";
@@ -29,9 +30,7 @@ impl Filter for NodeUnschedulable {
 }
 
 /// Returns whether the pod tolerates `node.kubernetes.io/unschedulable:NoSchedule`.
-pub(in super::super) fn tolerates_cordon(cycle: &Cycle<'_>) -> bool {
-    use super::super::pod::Tolerated;
-    use super::super::symbols::Sym;
+fn tolerates_cordon(cycle: &Cycle<'_>) -> bool {
     cycle.pod.class.tolerations.iter().any(|toleration| {
         let symbols = &cycle.cluster.symbols;
         toleration.effect.is_none_or(|effect| effect == Effect::NoSchedule)
