@@ -575,3 +575,6 @@ fn work_of(class: &Class, stage: u8, is_hit: bool) -> &Work {
         _ => &stage.work,
     }
 }
+
+#[cfg(test)]
+mod tests;
