@@ -81,7 +81,7 @@ pub(super) enum KubeletEvent {
     Pod(PodId, Timer, u32),
     /// A group's stage that takes the same time for all is over.
     Meeting(u64, u8, u32),
-    /// Transfers begin or are over.
+    /// Transfers are over.
     Transfer(u32),
 }
 
@@ -344,7 +344,7 @@ impl Kubelets {
                     return;
                 }
                 self.transfer = None;
-                for Done { pod, stage } in self.links.run(now) {
+                for Done { pod, stage } in self.links.finish(now) {
                     self.stage_over(now, pod, stage, out);
                 }
             }

@@ -26,7 +26,10 @@ impl Cluster {
     fn new(nodes: u32, stages: Vec<Stage>) -> Self {
         let params = Params {
             sandbox: Distribution::Constant(1.0),
-            kubelet: super::super::setup::KubeletParams { cleanup: Distribution::Constant(1.5), ..Default::default() },
+            kubelet: super::super::setup::KubeletParams {
+                cleanup: Distribution::Constant(1.5),
+                ..Default::default()
+            },
             ..Params::default()
         };
         Self::with(nodes, stages, &params)
@@ -69,7 +72,8 @@ impl Cluster {
                     assert_eq!(old, None, "{event:?} is set twice");
                 }
                 Output::Cancel(event) => {
-                    let ticket = self.tickets.remove(&event).expect("only what was set is cancelled");
+                    let ticket =
+                        self.tickets.remove(&event).expect("only what was set is cancelled");
                     self.queue.cancel(ticket).expect("it is pending");
                 }
                 _ => self.log.push((self.queue.now(), output)),
@@ -96,7 +100,9 @@ impl Cluster {
     }
 
     fn delete(&mut self, pod: u64, grace: u64) {
-        self.tell(|kubelets, now, out| kubelets.delete(now, PodId(pod), Span::from_secs(grace), out));
+        self.tell(|kubelets, now, out| {
+            kubelets.delete(now, PodId(pod), Span::from_secs(grace), out)
+        });
     }
 
     fn kill(&mut self, pod: u64) {
@@ -135,7 +141,9 @@ impl Cluster {
         let mut words = Vec::new();
         for (at, output) in &self.log {
             let (id, word) = match output {
-                Output::Stage { pod, stage } => (pod, (!is_brief).then(|| self.profile.stages[*stage].name.to_string())),
+                Output::Stage { pod, stage } => {
+                    (pod, (!is_brief).then(|| self.profile.stages[*stage].name.to_string()))
+                }
                 Output::PhaseRunning { pod } => (pod, Some("running".to_owned())),
                 Output::Ready { pod } => (pod, Some("ready".to_owned())),
                 Output::Unready { pod } => (pod, Some("unready".to_owned())),
@@ -178,13 +186,20 @@ fn transfer(bytes: u64, from: Source, rate: u64) -> Work {
 /// Ten seconds for an image that is not on the node, one for one that is.
 fn pull() -> Stage {
     let hit = Work::Delay(Distribution::Constant(1.0));
-    Stage { kind: StageKind::Pull, cache: Some(StageCache { key: None, hit, is_volatile: false }), ..stage("pull", 10.0) }
+    Stage {
+        kind: StageKind::Pull,
+        cache: Some(StageCache { key: None, hit, is_volatile: false }),
+        ..stage("pull", 10.0)
+    }
 }
 
 /// A hundred seconds from disk, ten from the page cache.
 fn weights() -> Stage {
     let hit = Work::Delay(Distribution::Constant(10.0));
-    Stage { cache: Some(StageCache { key: Some("weights".into()), hit, is_volatile: true }), ..stage("weights", 100.0) }
+    Stage {
+        cache: Some(StageCache { key: Some("weights".into()), hit, is_volatile: true }),
+        ..stage("weights", 100.0)
+    }
 }
 
 fn meet(after: &[usize]) -> Stage {
@@ -197,10 +212,14 @@ fn after(before: usize, stage: Stage) -> Stage {
 
 #[test]
 fn a_pod_with_a_probe_is_ready_at_the_first_probe_after_its_stages() {
-    let mut cluster = Cluster::new(1, vec![pull(), stage("load", 7.0), after(1, stage("warm", 3.0))]).probed(10);
+    let mut cluster =
+        Cluster::new(1, vec![pull(), stage("load", 7.0), after(1, stage("warm", 3.0))]).probed(10);
     cluster.bind(0, 0, 1);
     cluster.finish();
-    assert_eq!(cluster.story(0, false), "1000 pull, 11000 running, 11000 load, 18000 warm, 30000 ready");
+    assert_eq!(
+        cluster.story(0, false),
+        "1000 pull, 11000 running, 11000 load, 18000 warm, 30000 ready"
+    );
 }
 
 #[test]
@@ -222,7 +241,11 @@ fn the_initial_delay_counts_from_the_start_of_the_container() {
 
 #[test]
 fn independent_stages_run_at_once() {
-    let mut cluster = Cluster::new(1, vec![stage("a", 5.0), stage("b", 9.0), Stage { after: vec![0, 1], ..stage("c", 1.0) }]).probed(1);
+    let mut cluster = Cluster::new(
+        1,
+        vec![stage("a", 5.0), stage("b", 9.0), Stage { after: vec![0, 1], ..stage("c", 1.0) }],
+    )
+    .probed(1);
     cluster.bind(0, 0, 1);
     cluster.finish();
     assert_eq!(cluster.story(0, false), "1000 running, 1000 a, 1000 b, 10000 c, 11000 ready");
@@ -267,13 +290,15 @@ fn a_start_on_a_warm_node_is_faster_and_a_reboot_loses_the_page_cache() {
     cluster.bind(3, 0, 1);
     cluster.bind(4, 1, 1);
     cluster.finish();
-    let durations = [(1, 0), (2, 200), (3, 310), (4, 310)].map(|(pod, bound)| cluster.ready_ms(pod) - bound * 1000);
+    let durations = [(1, 0), (2, 200), (3, 310), (4, 310)]
+        .map(|(pod, bound)| cluster.ready_ms(pod) - bound * 1000);
     assert_eq!(durations, [111_000, 12_000, 102_000, 111_000]);
 }
 
 #[test]
 fn a_meeting_begins_with_the_slowest_member_and_ends_for_all_at_once() {
-    let mut cluster = Cluster::new(3, vec![pull(), meet(&[0]), after(1, stage("load", 2.0))]).probed(1);
+    let mut cluster =
+        Cluster::new(3, vec![pull(), meet(&[0]), after(1, stage("load", 2.0))]).probed(1);
     cluster.bind(1, 1, 3);
     cluster.play(3);
     cluster.bind(0, 0, 3);
@@ -284,9 +309,18 @@ fn a_meeting_begins_with_the_slowest_member_and_ends_for_all_at_once() {
     );
     cluster.bind(2, 2, 3);
     cluster.finish();
-    assert_eq!(cluster.story(0, false), "4000 pull, 14000 running, 61000 meet, 66000 load, 68000 ready");
-    assert_eq!(cluster.story(1, false), "1000 pull, 11000 running, 11000 ready, 61000 meet, 66000 load");
-    assert_eq!(cluster.story(2, false), "51000 pull, 61000 running, 61000 ready, 61000 meet, 66000 load");
+    assert_eq!(
+        cluster.story(0, false),
+        "4000 pull, 14000 running, 61000 meet, 66000 load, 68000 ready"
+    );
+    assert_eq!(
+        cluster.story(1, false),
+        "1000 pull, 11000 running, 11000 ready, 61000 meet, 66000 load"
+    );
+    assert_eq!(
+        cluster.story(2, false),
+        "51000 pull, 61000 running, 61000 ready, 61000 meet, 66000 load"
+    );
 }
 
 #[test]
@@ -296,7 +330,10 @@ fn a_leader_with_a_probe_is_ready_only_when_the_workers_have_done_their_stages()
     cluster.bind(0, 0, 2);
     cluster.bind(1, 1, 2);
     cluster.play(20);
-    assert_eq!(cluster.kubelets.waits_for(PodId(0)).as_deref(), Some("1 pod of its group to do all stages"));
+    assert_eq!(
+        cluster.kubelets.waits_for(PodId(0)).as_deref(),
+        Some("1 pod of its group to do all stages")
+    );
     cluster.finish();
     assert_eq!(cluster.story(0, true), "1000 running, 56000 ready");
 }
@@ -323,7 +360,8 @@ fn crashes_wait_longer_each_time_and_ten_minutes_forgive() {
         let before = cluster.log.len();
         cluster.kill(0);
         cluster.play(crash + 500);
-        let is_restart = |(_, output): &&(Time, Output)| matches!(output, Output::ContainerRestarted { .. });
+        let is_restart =
+            |(_, output): &&(Time, Output)| matches!(output, Output::ContainerRestarted { .. });
         let (at, _) = cluster.log[before..].iter().find(is_restart).unwrap();
         restarts.push((at.0 / MS).saturating_sub(crash * 1000) / 1000);
         crash += 500;
@@ -338,17 +376,28 @@ fn crashes_wait_longer_each_time_and_ten_minutes_forgive() {
 
 #[test]
 fn a_crash_takes_the_stages_from_the_container_on_anew() {
-    let mut cluster = Cluster::new(1, vec![pull(), weights(), after(1, stage("warm", 3.0))]).probed(10);
+    let mut cluster =
+        Cluster::new(1, vec![pull(), weights(), after(1, stage("warm", 3.0))]).probed(10);
     cluster.bind(0, 0, 1);
     cluster.play(200);
     cluster.kill(0);
     assert_eq!(cluster.kubelets.waiting(PodId(0)), Some(Waiting::Restart));
     cluster.finish();
-    let relist = cluster.log.iter().find(|(_, output)| matches!(output, Output::Unready { .. })).unwrap().0;
+    let relist =
+        cluster.log.iter().find(|(_, output)| matches!(output, Output::Unready { .. })).unwrap().0;
     assert!((200_000..=201_000).contains(&(relist.0 / MS)), "{relist}");
-    let brief: Vec<String> = cluster.story(0, false).split(", ").skip(5).map(|word| word.split(' ').nth(1).unwrap().to_owned()).collect();
+    let brief: Vec<String> = cluster
+        .story(0, false)
+        .split(", ")
+        .skip(5)
+        .map(|word| word.split(' ').nth(1).unwrap().to_owned())
+        .collect();
     assert_eq!(brief.join(" "), "unready restarted weights warm ready");
-    assert_eq!(cluster.story(0, true).split(", ").last(), Some("220000 ready"), "13 s after the relist, at a probe");
+    assert_eq!(
+        cluster.story(0, true).split(", ").last(),
+        Some("220000 ready"),
+        "13 s after the relist, at a probe"
+    );
 }
 
 #[test]
@@ -359,7 +408,11 @@ fn deletion_takes_the_stop_time_cut_by_the_grace_period_and_a_clean_up() {
         cluster.play(10);
         cluster.delete(0, grace);
         cluster.finish();
-        let story = format!("1000 running, 1000 ready, {} unready, {} terminated", 8_500 + expected, 10_000 + expected);
+        let story = format!(
+            "1000 running, 1000 ready, {} unready, {} terminated",
+            8_500 + expected,
+            10_000 + expected
+        );
         assert_eq!(cluster.story(0, true), story, "grace {grace}");
         assert!(cluster.kubelets.pods.is_empty() && cluster.kubelets.nodes[0].pods.is_empty());
     }
@@ -395,8 +448,14 @@ fn a_dead_node_confirms_nothing_and_a_returning_one_starts_anew() {
     cluster.node_up(0);
     cluster.finish();
     let ready = cluster.story(1, true);
-    assert!(ready.starts_with("11000 running, 15000 ready, 500000 unready, 502000 restarted, 5"), "{ready}");
-    assert_eq!(cluster.story(2, true), "12000 running, 20000 ready, 500000 unready, 501500 terminated");
+    assert!(
+        ready.starts_with("11000 running, 15000 ready, 500000 unready, 502000 restarted, 5"),
+        "{ready}"
+    );
+    assert_eq!(
+        cluster.story(2, true),
+        "12000 running, 20000 ready, 500000 unready, 501500 terminated"
+    );
     assert!(cluster.story(3, true).starts_with("502000 running, 5"));
 }
 
@@ -415,7 +474,11 @@ fn pods_fail_when_their_devices_are_not_there_after_a_reboot() {
     cluster.node_up(0);
     cluster.finish();
     assert_eq!(cluster.story(1, true), "1000 running, 1000 ready, 10000 unready, 10000 failed");
-    assert_eq!(cluster.story(2, true), "11000 running, 11000 ready, 20000 unready, 20000 failed", "it had not started the first time");
+    assert_eq!(
+        cluster.story(2, true),
+        "11000 running, 11000 ready, 20000 unready, 20000 failed",
+        "it had not started the first time"
+    );
 }
 
 #[test]
@@ -430,12 +493,30 @@ fn a_lost_member_takes_the_engine_down_where_the_profile_says_so() {
         cluster
     };
     let silent = play(build());
-    assert_eq!(silent.story(0, true), "1000 running, 8000 ready", "Kubernetes sees nothing of a silent death");
-    assert!(silent.log.iter().all(|(at, output)| !matches!(output, Output::Stage { .. }) || at.0 < 20 * GB), "it never meets again");
+    assert_eq!(
+        silent.story(0, true),
+        "1000 running, 8000 ready",
+        "Kubernetes sees nothing of a silent death"
+    );
+    assert!(
+        silent
+            .log
+            .iter()
+            .all(|(at, output)| !matches!(output, Output::Stage { .. }) || at.0 < 20 * GB),
+        "it never meets again"
+    );
     let loud = play(build().peer_loss(60.0));
-    let words: Vec<String> = loud.story(0, true).split(", ").map(|word| word.split(' ').nth(1).unwrap().to_owned()).collect();
+    let words: Vec<String> = loud
+        .story(0, true)
+        .split(", ")
+        .map(|word| word.split(' ').nth(1).unwrap().to_owned())
+        .collect();
     assert_eq!(words.join(" "), "running ready unready restarted ready");
-    assert!((80_000..=100_000).contains(&loud.log.last().map(|(at, _)| at.0 / MS).unwrap()), "{}", loud.story(0, true));
+    assert!(
+        (80_000..=100_000).contains(&loud.log.last().map(|(at, _)| at.0 / MS).unwrap()),
+        "{}",
+        loud.story(0, true)
+    );
 }
 
 #[test]
@@ -447,8 +528,18 @@ fn a_member_that_dies_during_a_meeting_makes_the_others_gather_again() {
     cluster.kill(1);
     cluster.finish();
     let story = cluster.story(0, false);
-    let restart: u64 = cluster.story(1, false).split(", ").find_map(|word| word.strip_suffix(" restarted")?.parse().ok()).unwrap();
-    assert_eq!(story, format!("1000 running, 1000 meet, {restart} meet, {} ready", (restart + 5_000).div_ceil(1000) * 1000));
+    let restart: u64 = cluster
+        .story(1, false)
+        .split(", ")
+        .find_map(|word| word.strip_suffix(" restarted")?.parse().ok())
+        .unwrap();
+    assert_eq!(
+        story,
+        format!(
+            "1000 running, 1000 meet, {restart} meet, {} ready",
+            (restart + 5_000).div_ceil(1000) * 1000
+        )
+    );
 }
 
 #[test]
@@ -457,13 +548,27 @@ fn a_group_timeout_ends_the_container_of_who_waits_too_long() {
     let mut cluster = Cluster::new(2, vec![stage]);
     cluster.bind(0, 0, 2);
     cluster.play(60);
-    let restarts = cluster.log.iter().filter(|(_, output)| matches!(output, Output::ContainerRestarted { .. })).count();
+    let restarts = cluster
+        .log
+        .iter()
+        .filter(|(_, output)| matches!(output, Output::ContainerRestarted { .. }))
+        .count();
     assert_eq!(restarts, 1);
     cluster.bind(1, 1, 2);
     cluster.play(80);
-    assert!(cluster.log.iter().any(|(_, output)| *output == Output::Stage { pod: PodId(1), stage: 0 }), "they met");
+    assert!(
+        cluster.log.iter().any(|(_, output)| *output == Output::Stage { pod: PodId(1), stage: 0 }),
+        "they met"
+    );
     cluster.finish();
-    assert_eq!(cluster.log.iter().filter(|(_, output)| matches!(output, Output::ContainerRestarted { .. })).count(), 1);
+    assert_eq!(
+        cluster
+            .log
+            .iter()
+            .filter(|(_, output)| matches!(output, Output::ContainerRestarted { .. }))
+            .count(),
+        1
+    );
 }
 
 #[test]
@@ -475,7 +580,11 @@ fn transfers_share_the_registry_and_a_nic() {
         serialize_image_pulls: false,
         ..Params::default()
     };
-    let fetch = Stage { kind: StageKind::Pull, work: transfer(10 * GB, Source::Registry, 100 * GB), ..stage("pull", 0.0) };
+    let fetch = Stage {
+        kind: StageKind::Pull,
+        work: transfer(10 * GB, Source::Registry, 100 * GB),
+        ..stage("pull", 0.0)
+    };
     let time = |pods: &[u32]| {
         let mut cluster = Cluster::with(8, vec![fetch.clone()], &params);
         for (pod, node) in pods.iter().enumerate() {
@@ -497,7 +606,12 @@ fn a_pod_takes_little_memory() {
 
 /// Starts pods with random transfers on random nodes; some are given up.
 fn random_starts(seed: u64, pods: u64) -> (Cluster, Params) {
-    let params = Params { nic_bytes_per_s: GB, disk_bytes_per_s: GB, serialize_image_pulls: false, ..Params::default() };
+    let params = Params {
+        nic_bytes_per_s: GB,
+        disk_bytes_per_s: GB,
+        serialize_image_pulls: false,
+        ..Params::default()
+    };
     let mut stream = Streams::new(seed).stream(Purpose::named("test"), 0);
     let from = [Source::Registry, Source::ObjectStore, Source::Nfs, Source::NodeDisk];
     let stages = (0..3).map(|index| {
@@ -506,7 +620,11 @@ fn random_starts(seed: u64, pods: u64) -> (Cluster, Params) {
             from: from[stream.index(4)],
             rate: Distribution::LogNormal { median: 0.5e9, sigma: 1.0 },
         };
-        Stage { work, kind: if index == 0 { StageKind::Pull } else { StageKind::Load }, ..stage(&format!("move-{index}"), 0.0) }
+        Stage {
+            work,
+            kind: if index == 0 { StageKind::Pull } else { StageKind::Load },
+            ..stage(&format!("move-{index}"), 0.0)
+        }
     });
     let mut cluster = Cluster::with(3, stages.collect(), &params).probed(1);
     for pod in 1..=pods {
@@ -570,7 +688,13 @@ proptest! {
 /// Plays a group through kills, deletions with replacement and reboots; in the end all nodes are up and the group is whole.
 fn chaos(seed: u64, size: u64) -> Cluster {
     let mut stream = Streams::new(seed).stream(Purpose::named("chaos"), 0);
-    let stages = vec![pull(), meet(&[]), after(1, weights()), Stage { by: Members::Leader, ..after(2, stage("serve", 4.0)) }, meet(&[2])];
+    let stages = vec![
+        pull(),
+        meet(&[]),
+        after(1, weights()),
+        Stage { by: Members::Leader, ..after(2, stage("serve", 4.0)) },
+        meet(&[2]),
+    ];
     let mut cluster = Cluster::new(4, stages).probed(3).peer_loss(30.0);
     let size32 = u32::try_from(size.max(2)).unwrap();
     let mut pods: Vec<u64> = (0..size.max(2)).collect();

@@ -27,7 +27,8 @@ impl Cluster {
                 number += 1;
             }
         }
-        let mut cluster = Self { life, queue: Queue::new(), tickets: BTreeMap::new(), log: Vec::new(), pods: 0 };
+        let mut cluster =
+            Self { life, queue: Queue::new(), tickets: BTreeMap::new(), log: Vec::new(), pods: 0 };
         for node in 0..number {
             cluster.add_pod(node, Toleration::For(Span::from_secs(300)));
         }
@@ -54,7 +55,8 @@ impl Cluster {
                     assert_eq!(old, None, "{event:?} is set twice");
                 }
                 NodeOutput::Cancel(event) => {
-                    let ticket = self.tickets.remove(&event).expect("only what was set is cancelled");
+                    let ticket =
+                        self.tickets.remove(&event).expect("only what was set is cancelled");
                     self.queue.cancel(ticket).expect("it is pending");
                 }
                 _ => self.log.push((self.queue.now(), output)),
@@ -97,11 +99,17 @@ impl Cluster {
 
     /// Returns when outputs of a kind came, in milliseconds.
     fn times(&self, is_wanted: impl Fn(&NodeOutput) -> bool) -> Vec<u64> {
-        self.log.iter().filter(|(_, output)| is_wanted(output)).map(|(at, _)| at.0 / 1_000_000).collect()
+        self.log
+            .iter()
+            .filter(|(_, output)| is_wanted(output))
+            .map(|(at, _)| at.0 / 1_000_000)
+            .collect()
     }
 
     fn tainted(&self) -> Vec<u64> {
-        self.times(|output| matches!(output, NodeOutput::Taint { taint: NodeTaint::UnreachableNoExecute, .. }))
+        self.times(|output| {
+            matches!(output, NodeOutput::Taint { taint: NodeTaint::UnreachableNoExecute, .. })
+        })
     }
 
     fn evicted(&self) -> Vec<u64> {
@@ -217,7 +225,13 @@ fn when_all_zones_are_down_nobody_is_evicted_and_afterwards_taints_come_back() {
     cluster.play(1000);
     assert_eq!(cluster.times(is_not_ready).len(), 6);
     assert_eq!(cluster.evicted(), Vec::<u64>::new());
-    let tainted: BTreeSet<u32> = cluster.life.nodes.iter().filter(|node| node.has_no_execute).map(|node| node.zone).collect();
+    let tainted: BTreeSet<u32> = cluster
+        .life
+        .nodes
+        .iter()
+        .filter(|node| node.has_no_execute)
+        .map(|node| node.zone)
+        .collect();
     assert!(tainted.is_empty(), "{tainted:?}");
     cluster.up([0, 1]);
     cluster.play(3000);
@@ -233,7 +247,11 @@ fn pods_on_a_node_out_of_service_are_deleted_at_once_and_forced_when_it_is_not_r
     cluster.tell(|life, now, out| life.out_of_service(now, NodeId(1), out));
     assert_eq!(cluster.evicted(), [100_000]);
     cluster.play(300);
-    assert_eq!(cluster.times(is_forced), Vec::<u64>::new(), "a kubelet that answers ends its pods itself");
+    assert_eq!(
+        cluster.times(is_forced),
+        Vec::<u64>::new(),
+        "a kubelet that answers ends its pods itself"
+    );
     cluster.down([1]);
     cluster.play(1000);
     let (found, forced) = (cluster.times(is_not_ready)[0], cluster.times(is_forced)[0]);
@@ -244,6 +262,8 @@ fn pods_on_a_node_out_of_service_are_deleted_at_once_and_forced_when_it_is_not_r
 #[test]
 fn ticks_before_the_run_began_count() {
     let (phase, period) = (Span(3), Span(10));
-    let ticks: Vec<(i128, i128)> = [-8, -7, 0, 3, 4, 13].map(|at| (last_tick(phase, period, at), next_tick(phase, period, at))).into();
+    let ticks: Vec<(i128, i128)> = [-8, -7, 0, 3, 4, 13]
+        .map(|at| (last_tick(phase, period, at), next_tick(phase, period, at)))
+        .into();
     assert_eq!(ticks, [(-17, -7), (-7, -7), (-7, 3), (3, 3), (3, 13), (13, 13)]);
 }
