@@ -152,7 +152,7 @@ impl World<'_> {
         }
     }
 
-    fn pod_name(&self, pod: PodId) -> Option<NameId> {
+    pub(super) fn pod_name(&self, pod: PodId) -> Option<NameId> {
         let (kind, name) = self.store.find(crate::api::Uid(u128::from(pod.0)))?;
         (kind == Kind::Pod).then_some(name)
     }

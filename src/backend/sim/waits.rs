@@ -179,14 +179,27 @@ impl World<'_> {
                         format!("its node {}, which is NotReady", self.store.names.name(node));
                     chain.push(self.link(Kind::Pod, name, text));
                 } else {
-                    let stage = self.kubelets.waits_for(super::nodes::pod_id(pod));
-                    chain.push(self.link(
-                        Kind::Pod,
-                        name,
-                        stage.unwrap_or_else(|| "its containers to become ready".to_owned()),
-                    ));
+                    self.started_chain(pod, chain);
                 }
             }
+        }
+    }
+
+    /// Why a pod on a node that is ready is not ready itself, and who holds it up.
+    fn started_chain(&self, pod: &PodRecord, chain: &mut Vec<Wait>) {
+        let waiting = self.kubelets.waiting(super::nodes::pod_id(pod));
+        let text = waiting
+            .as_ref()
+            .map_or_else(|| "its containers to become ready".to_owned(), ToString::to_string);
+        chain.push(self.link(Kind::Pod, pod.meta.name, text));
+        let others = waiting.iter().flat_map(|waiting| waiting.pods());
+        let Some(other) = others.filter_map(|other| self.pod(self.pod_name(*other)?)).next() else {
+            return;
+        };
+        let object = self.reference(Kind::Pod, other.meta.name);
+        // Two members that wait for each other at different stages are a cause of their own.
+        if chain.len() < CHAIN_MAX && chain.iter().all(|wait| wait.object != *object) {
+            self.pod_chain(other, chain);
         }
     }
 

@@ -45,11 +45,6 @@ pub(in crate::backend::sim) enum Waiting {
 }
 
 impl Kubelets {
-    /// Returns what a pod waits for, in words; `None` if it is ready or not known.
-    pub(in crate::backend::sim) fn waits_for(&self, id: PodId) -> Option<String> {
-        self.waiting(id).map(|waiting| waiting.to_string())
-    }
-
     /// Returns what a pod waits for; `None` if it is ready or not known.
     pub(in crate::backend::sim) fn waiting(&self, id: PodId) -> Option<Waiting> {
         let pod = self.pods.get(&id)?;
@@ -116,6 +111,17 @@ impl Kubelets {
         }
         let (missing, absent) = self.groups.unfinished(pod.group);
         Waiting::Members { missing, absent }
+    }
+}
+
+impl Waiting {
+    /// Returns the pods that hold this one up, as far as they are on nodes.
+    pub(in crate::backend::sim) fn pods(&self) -> &[PodId] {
+        match self {
+            Self::Pull(pod) => std::slice::from_ref(pod),
+            Self::Group { missing, .. } | Self::Members { missing, .. } => missing,
+            _ => &[],
+        }
     }
 }
 
