@@ -50,7 +50,8 @@ fn member(scheduler: &mut Scheduler, class: &Arc<PodClass>, group: usize, index:
     scheduler.cluster.view(class, labels)
 }
 
-fn selector(labels: &serde_json::Value) -> LabelSelector {
+#[expect(clippy::needless_pass_by_value, reason = "the callers make it on the spot")]
+fn selector(labels: serde_json::Value) -> LabelSelector {
     serde_json::from_value(json!({"matchLabels": labels})).expect("the selector is well-formed")
 }
 
@@ -89,12 +90,12 @@ fn cycles(criterion: &mut Criterion) {
     let mut view = member(&mut scheduler, &class, 999, GROUP_SIZE);
     bench("cycle/5000 nodes/plain", &mut scheduler, &view);
 
-    let worker = selector(&json!({"leaderworkerset.sigs.k8s.io/name": "set", GROUP_KEY: "999"}));
+    let worker = selector(json!({"leaderworkerset.sigs.k8s.io/name": "set", GROUP_KEY: "999"}));
     view.owner_selector = scheduler.cluster.owner_selector(&"default", [&worker]);
     bench("cycle/5000 nodes/worker spread over hosts and zones", &mut scheduler, &view);
 
     let leader = selector(
-        &json!({"leaderworkerset.sigs.k8s.io/name": "set", "leaderworkerset.sigs.k8s.io/worker-index": "0"}),
+        json!({"leaderworkerset.sigs.k8s.io/name": "set", "leaderworkerset.sigs.k8s.io/worker-index": "0"}),
     );
     let mut view = member(&mut scheduler, &class, 1000, 0);
     view.owner_selector = scheduler.cluster.owner_selector(&"default", [&leader]);
@@ -132,7 +133,7 @@ fn placement(criterion: &mut Criterion) {
     let selectors: Vec<_> = (0..1000)
         .map(|group| {
             selector(
-                &json!({"leaderworkerset.sigs.k8s.io/name": "set", GROUP_KEY: group.to_string()}),
+                json!({"leaderworkerset.sigs.k8s.io/name": "set", GROUP_KEY: group.to_string()}),
             )
         })
         .map(|selector| scheduler.cluster.owner_selector(&"default", [&selector]))

@@ -23,6 +23,8 @@ use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
 use std::sync::Arc;
 
+pub(super) use report::Waiting;
+
 const SANDBOX: Purpose = Purpose::named("sandbox");
 const STAGE: Purpose = Purpose::named("stage");
 const STAGE_RATE: Purpose = Purpose::named("stage rate");

@@ -192,8 +192,8 @@ impl World<'_> {
             .as_ref()
             .map_or_else(|| "its containers to become ready".to_owned(), ToString::to_string);
         chain.push(self.link(Kind::Pod, pod.meta.name, text));
-        let others = waiting.iter().flat_map(|waiting| waiting.pods());
-        let Some(other) = others.filter_map(|other| self.pod(self.pod_name(*other)?)).next() else {
+        let mut others = waiting.iter().flat_map(super::kubelet::Waiting::pods);
+        let Some(other) = others.find_map(|other| self.pod(self.pod_name(*other)?)) else {
             return;
         };
         let object = self.reference(Kind::Pod, other.meta.name);

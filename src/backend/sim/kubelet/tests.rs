@@ -1,6 +1,5 @@
 //! Pods that start, crash, wait for their group and end, on nodes that go up and down.
 
-use super::report::Waiting;
 use super::*;
 use crate::backend::sim::setup::{Members, Stage, StageCache, StageKind};
 use crate::engine::{Distribution, Queue, Ticket};
@@ -116,6 +115,10 @@ impl Cluster {
 
     fn node_up(&mut self, node: u32) {
         self.tell(|kubelets, now, out| kubelets.node_up(now, NodeId(node), out));
+    }
+
+    fn waits_for(&self, pod: u64) -> Option<String> {
+        self.kubelets.waiting(PodId(pod)).map(|waiting| waiting.to_string())
     }
 
     /// Plays until this many seconds after the start.
@@ -305,7 +308,7 @@ fn a_meeting_begins_with_the_slowest_member_and_ends_for_all_at_once() {
     cluster.bind(0, 0, 3);
     cluster.play(50);
     assert_eq!(
-        cluster.kubelets.waits_for(PodId(0)).as_deref(),
+        cluster.waits_for(0).as_deref(),
         Some("1 pod of its group that are on no node at `meet`")
     );
     cluster.bind(2, 2, 3);
@@ -331,10 +334,7 @@ fn a_leader_with_a_probe_is_ready_only_when_the_workers_have_done_their_stages()
     cluster.bind(0, 0, 2);
     cluster.bind(1, 1, 2);
     cluster.play(20);
-    assert_eq!(
-        cluster.kubelets.waits_for(PodId(0)).as_deref(),
-        Some("1 pod of its group to do all stages")
-    );
+    assert_eq!(cluster.waits_for(0).as_deref(), Some("1 pod of its group to do all stages"));
     cluster.finish();
     assert_eq!(cluster.story(0, true), "1000 running, 56000 ready");
 }
