@@ -153,6 +153,7 @@ impl Sharing {
     }
 
     /// Returns the instant at which the next transfer is complete, given that nothing changes before.
+    #[expect(clippy::should_implement_trait, reason = "it looks ahead and consumes nothing")]
     pub fn next(&mut self) -> Option<Time> {
         self.refresh();
         self.due.first().map(|(at, _)| *at)

@@ -1,6 +1,6 @@
 //! One sync of the StatefulSet controller, as a pure function of what its cache shows.
 //!
-//! Follows `pkg/controller/statefulset/stateful_set_control.go` of Kubernetes 1.36.3: Parallel and OrderedReady, partition,
+//! Follows `pkg/controller/statefulset/stateful_set_control.go` of Kubernetes 1.36.3: `Parallel` and `OrderedReady`, partition,
 //! `maxUnavailable` under its gate (with the rule of 1.37 beside it), which revision a missing ordinal takes, slow-start
 //! batches, claims and their retention, and the status. It neither writes nor knows the store; `set_shell` carries the plan out.
 //!
@@ -29,6 +29,7 @@ const BATCH_MAX: usize = 500;
 
 /// What the cache shows of a set.
 #[derive(Clone, Copy, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a field of the object")]
 pub struct SetView<'a> {
     /// `spec.replicas`.
     pub replicas: i32,
@@ -38,9 +39,9 @@ pub struct SetView<'a> {
     pub partition: i32,
     /// `spec.updateStrategy.rollingUpdate.maxUnavailable`.
     pub max_unavailable: Option<&'a IntOrString>,
-    /// Whether `podManagementPolicy` is OrderedReady.
+    /// Whether `podManagementPolicy` is `OrderedReady`.
     pub is_ordered: bool,
-    /// Whether the update strategy is OnDelete.
+    /// Whether the update strategy is `OnDelete`.
     pub is_on_delete: bool,
     /// Whether the set has a deletion time stamp.
     pub is_deleting: bool,
@@ -56,7 +57,7 @@ pub struct SetView<'a> {
     pub status: &'a SetStatus,
     /// Pods that the set controls, by ordinal.
     pub pods: &'a [PodView<'a>],
-    /// Whether the gate MaxUnavailableStatefulSet is on.
+    /// Whether the gate `MaxUnavailableStatefulSet` is on.
     pub has_gate: bool,
 }
 
@@ -152,7 +153,7 @@ pub fn sync_by(rules: &Rules<'_>, set: &SetView<'_>) -> SyncPlan {
         match set.has_gate {
             false => sync.replace_one(),
             true if rules.minor >= BROKEN_FIRST_SINCE && !set.is_ordered => {
-                sync.replace_broken_first()
+                sync.replace_broken_first();
             }
             true => sync.replace_within_budget(),
         }
@@ -245,7 +246,7 @@ impl Sync<'_> {
     }
 
     /// Replaces pods of another revision from the top as far as `maxUnavailable` allows
-    /// (`updateStatefulSetAfterInvariantEstablished` up to 1.36, and for OrderedReady).
+    /// (`updateStatefulSetAfterInvariantEstablished` up to 1.36, and for `OrderedReady`).
     ///
     /// Broken pods of the old revision use the budget up without being chosen first: as many as the budget, low in the
     /// order, freeze a rollout.
