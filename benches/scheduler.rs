@@ -91,14 +91,14 @@ fn cycles(criterion: &mut Criterion) {
     bench("cycle/5000 nodes/plain", &mut scheduler, &view);
 
     let worker = selector(json!({"leaderworkerset.sigs.k8s.io/name": "set", GROUP_KEY: "999"}));
-    view.owner_selector = scheduler.cluster.owner_selector(&"default", [&worker]);
+    view.owner_selector = scheduler.cluster.owner_selector("default", [&worker]);
     bench("cycle/5000 nodes/worker spread over hosts and zones", &mut scheduler, &view);
 
     let leader = selector(
         json!({"leaderworkerset.sigs.k8s.io/name": "set", "leaderworkerset.sigs.k8s.io/worker-index": "0"}),
     );
     let mut view = member(&mut scheduler, &class, 1000, 0);
-    view.owner_selector = scheduler.cluster.owner_selector(&"default", [&leader]);
+    view.owner_selector = scheduler.cluster.owner_selector("default", [&leader]);
     bench("cycle/5000 nodes/leader spread over hosts and zones", &mut scheduler, &view);
 
     fill_up(&mut scheduler, &class);
@@ -136,7 +136,7 @@ fn placement(criterion: &mut Criterion) {
                 json!({"leaderworkerset.sigs.k8s.io/name": "set", GROUP_KEY: group.to_string()}),
             )
         })
-        .map(|selector| scheduler.cluster.owner_selector(&"default", [&selector]))
+        .map(|selector| scheduler.cluster.owner_selector("default", [&selector]))
         .collect();
     criterion.bench_function("place and remove/1000 owners", |bencher| {
         bencher.iter(|| {
