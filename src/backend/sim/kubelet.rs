@@ -280,10 +280,8 @@ impl Kubelets {
         let done = self.class_of(id).runs(start.is_leader);
         let pod = self.pod_mut(id);
         (pod.begun, pod.done, pod.has_started, pod.is_ready) = (done, done, true, true);
-        if start.is_leader {
-            let begun = self.groups.set_address(start.group, true);
-            self.begin_meetings(now, start.group, begun, out);
-        }
+        let begun = self.groups.set_address(start.group, id, true);
+        self.begin_meetings(now, start.group, begun, out);
         if self.groups.finish(start.group, id) {
             self.group_served(now, start.group, out);
         }

@@ -108,10 +108,8 @@ impl Kubelets {
                 has_failed: pod.state == State::Failed,
             };
             (pod.begun, pod.done) = (0, 0);
-            let (group, is_leader) = (pod.group, pod.is_leader);
-            if is_leader {
-                self.groups.set_address(group, false);
-            }
+            let group = pod.group;
+            self.groups.set_address(group, *id, false);
         }
         // Only now, so that pods of one group on this node do not tell one another.
         for (id, broken) in lost {
@@ -175,11 +173,9 @@ impl Kubelets {
         match pod.state {
             State::Sandbox => {
                 pod.state = State::Pulling;
-                let (group, is_leader) = (pod.group, pod.is_leader);
-                if is_leader {
-                    let begun = self.groups.set_address(group, true);
-                    self.begin_meetings(now, group, begun, out);
-                }
+                let group = pod.group;
+                let begun = self.groups.set_address(group, id, true);
+                self.begin_meetings(now, group, begun, out);
                 self.advance(now, id, out);
             }
             State::Exited { restart_at } => {

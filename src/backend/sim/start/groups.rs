@@ -99,13 +99,15 @@ impl Groups {
         self.groups.get(&group)?.leader
     }
 
-    /// Notes whether the leader's sandbox has an address; returns the meetings that begin for that.
+    /// Notes whether the sandbox of a pod has an address; returns the meetings that begin if it is the leader's.
     pub(in crate::backend::sim) fn set_address(
         &mut self,
         group: u64,
+        pod: PodId,
         has_address: bool,
     ) -> Vec<Arrival> {
-        let Some(group) = self.groups.get_mut(&group) else { return Vec::new() };
+        let leads = |group: &&mut Group| group.leader == Some(pod);
+        let Some(group) = self.groups.get_mut(&group).filter(leads) else { return Vec::new() };
         group.has_address = has_address;
         group.meetings.iter_mut().filter_map(|meeting| meeting.begin(has_address)).collect()
     }
@@ -241,7 +243,7 @@ mod tests {
         let mut groups = group();
         assert_eq!(groups.arrive(GROUP, PodId(1), 4, 2), None);
         assert_eq!(groups.arrive(GROUP, PodId(2), 4, 2), None, "no address yet");
-        assert_eq!(groups.set_address(GROUP, true), [arrival(4, &[1, 2])]);
+        assert_eq!(groups.set_address(GROUP, PodId(0), true), [arrival(4, &[1, 2])]);
         assert_eq!(groups.end(GROUP, 4), arrival(4, &[1, 2]).there);
         assert_eq!(groups.arrive(GROUP, PodId(0), 5, 1), Some(arrival(5, &[0])));
     }
@@ -249,7 +251,7 @@ mod tests {
     #[test]
     fn a_member_that_leaves_breaks_the_meeting_and_the_others_gather_again() {
         let mut groups = group();
-        groups.set_address(GROUP, true);
+        groups.set_address(GROUP, PodId(0), true);
         for pod in [2, 1] {
             assert_eq!(groups.arrive(GROUP, PodId(pod), 0, 3), None);
         }
