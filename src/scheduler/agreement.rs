@@ -11,7 +11,7 @@ use proptest::prelude::*;
 use proptest::sample::select;
 use serde_json::{Value, json};
 
-const GROUP: &str = "leaderworkerset.sigs.k8s.io/group-key";
+const GROUP: &str = crate::api::keys::GROUP_KEY;
 const ZONE: &str = "topology.kubernetes.io/zone";
 const HOSTNAME: &str = "kubernetes.io/hostname";
 const RACK: &str = "example.com/rack";
