@@ -82,15 +82,24 @@ impl de::Error for Failure {
     }
 
     fn invalid_type(unexpected: Unexpected<'_>, expected: &dyn de::Expected) -> Self {
-        Self::new(Code::WrongType, format!("expected {expected}, found {}", found(unexpected)))
+        Self::new(
+            Code::WrongType,
+            format!("expected {}, found {}", wanted(expected), found(unexpected)),
+        )
     }
 
     fn invalid_value(unexpected: Unexpected<'_>, expected: &dyn de::Expected) -> Self {
-        Self::new(Code::InvalidValue, format!("expected {expected}, found {}", found(unexpected)))
+        Self::new(
+            Code::InvalidValue,
+            format!("expected {}, found {}", wanted(expected), found(unexpected)),
+        )
     }
 
     fn invalid_length(length: usize, expected: &dyn de::Expected) -> Self {
-        Self::new(Code::InvalidValue, format!("expected {expected}, found {length} elements"))
+        Self::new(
+            Code::InvalidValue,
+            format!("expected {}, found {length} elements", wanted(expected)),
+        )
     }
 
     fn unknown_field(field: &str, expected: &'static [&'static str]) -> Self {
@@ -110,6 +119,22 @@ impl de::Error for Failure {
 
     fn duplicate_field(field: &'static str) -> Self {
         Self::new(Code::DuplicateKey, format!("field `{field}` stands twice"))
+    }
+}
+
+/// Returns what was expected in words that need no Rust.
+fn wanted(expected: &dyn de::Expected) -> String {
+    let text = expected.to_string();
+    match text.as_str() {
+        "u32" => "a whole number from 0 to 4294967295".to_owned(),
+        "u64" | "u128" | "usize" => "a whole number of at least 0".to_owned(),
+        "i32" => "a whole number from -2147483648 to 2147483647".to_owned(),
+        "i64" | "i128" | "isize" => "a whole number".to_owned(),
+        "f32" | "f64" => "a number".to_owned(),
+        "a sequence" => "a list".to_owned(),
+        "a map" => "a mapping".to_owned(),
+        _ if text.starts_with("struct ") => "a mapping".to_owned(),
+        _ => text,
     }
 }
 
@@ -162,6 +187,21 @@ impl<'de> Deserializer<'de> for &'de Node {
         visitor.visit_newtype_struct(self).map_err(|failure: Failure| failure.with_place(self.at))
     }
 
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        _name: &'static str,
+        _fields: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Failure> {
+        // serde would read the elements of a list as fields in the order of the declaration.
+        if let Value::List(_) = self.value {
+            let failure =
+                Failure::new(Code::WrongType, "expected a mapping, found a list".to_owned());
+            return Err(failure.with_place(self.at));
+        }
+        self.deserialize_any(visitor)
+    }
+
     fn deserialize_enum<V: Visitor<'de>>(
         self,
         _name: &'static str,
@@ -202,7 +242,7 @@ impl<'de> Deserializer<'de> for &'de Node {
 
     serde::forward_to_deserialize_any! {
         bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf
-        unit unit_struct seq tuple tuple_struct map struct identifier ignored_any
+        unit unit_struct seq tuple tuple_struct map identifier ignored_any
     }
 }
 

@@ -185,29 +185,41 @@ impl Reader {
         changes: &[Change],
         settings: &[Change],
     ) -> Option<(Node, Scenario)> {
-        let mut changed = tree.clone();
+        let mut variant_tree = tree.clone();
         let before = self.problems.len();
         for (path, at, value) in changes {
             if let Some(problem) = overrides::refuse_in_variant(&self.sources, path, *at) {
                 self.problems.push(problem);
                 continue;
             }
-            let result =
-                overrides::apply(&self.sources, &mut changed, aliases, path, *at, value.clone());
+            let result = overrides::apply(
+                &self.sources,
+                &mut variant_tree,
+                aliases,
+                path,
+                *at,
+                value.clone(),
+            );
             self.problems.extend(result.err());
         }
         for (path, at, value) in settings {
-            let result =
-                overrides::apply(&self.sources, &mut changed, aliases, path, *at, value.clone());
+            let result = overrides::apply(
+                &self.sources,
+                &mut variant_tree,
+                aliases,
+                path,
+                *at,
+                value.clone(),
+            );
             self.problems.extend(result.err());
         }
         if self.problems.len() > before {
             return None;
         }
-        match decode::<Scenario>(&self.sources, &changed) {
+        match decode::<Scenario>(&self.sources, &variant_tree) {
             Ok(scenario) => {
-                self.read_all(&scenario, &changed);
-                Some((changed, scenario))
+                self.read_all(&scenario, &variant_tree);
+                Some((variant_tree, scenario))
             }
             Err(problem) => {
                 self.problems.push(problem);

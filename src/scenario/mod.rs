@@ -4,6 +4,8 @@
 //! [`Setup`](crate::backend::sim::setup::Setup). Problems come back as [`Diagnostic`]s, all that can be found at once.
 //! Leaves behaviour to the layers below and drawing to `cli`.
 
+#![expect(clippy::result_large_err, reason = "a diagnostic is made once, on the way out")]
+
 mod checks;
 mod decode;
 mod diagnostic;

@@ -6,6 +6,7 @@
 
 use super::diagnostic::{Code, Diagnostic, TextSpan};
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde_yaml::budget::BudgetBreach;
 use serde_yaml::{Error, Location, Spanned};
 use std::fmt;
 use std::sync::Arc;
@@ -480,43 +481,39 @@ fn syntax_diagnostic(sources: &Sources, source: usize, error: &Error) -> Diagnos
     while let Error::AliasError { error, .. } = inner {
         inner = error;
     }
+    let text = &sources.0[source].text;
+    let start = error.location().map_or(0, |location| match location.span().byte_offset() {
+        Some(_) => At::from_location(location).start,
+        None => offset_of(text, location),
+    });
+    let start = text.floor_char_boundary(start.min(text.len()));
+    let mut length = text[start..].chars().next().map_or(0, char::len_utf8);
     let diagnostic = match inner {
         Error::DuplicateMappingKey { key, .. } => {
             let key = key.as_deref().unwrap_or("?");
-            Diagnostic::error(
-                Code::DuplicateKey,
-                format!("key `{key}` stands twice in one mapping"),
-            )
-            .with_label("second one here")
+            if text[start..].starts_with(key) {
+                length = key.len();
+            }
+            let message = format!("key `{key}` stands twice in one mapping");
+            Diagnostic::error(Code::DuplicateKey, message).with_label("second one here")
+        }
+        Error::Budget { breach: BudgetBreach::Depth { .. }, .. } => {
+            Diagnostic::error(Code::YamlBudget, "this YAML is nested too deeply")
         }
         Error::Budget { .. }
         | Error::AliasReplayLimitExceeded { .. }
         | Error::AliasExpansionLimitExceeded { .. }
-        | Error::AliasReplayStackDepthExceeded { .. } => Diagnostic::error(
-            Code::YamlBudget,
-            "this YAML is nested too deeply or grows too large",
-        )
-        .with_help(
-            "aliases that repeat aliases multiply: write the values out, or repeat fewer of them",
-        ),
-        Error::Message { msg, .. } => Diagnostic::error(Code::InvalidValue, msg.clone()),
-        _ => Diagnostic::error(
-            Code::YamlSyntax,
-            format!("this is not valid YAML: {}", message_of(inner)),
-        ),
-    };
-    let start = error.location().map_or(0, |location| {
-        let at = At::from_location(location);
-        if location.span().byte_offset().is_some() {
-            at.start
-        } else {
-            offset_of(&sources.0[source].text, location)
+        | Error::AliasReplayStackDepthExceeded { .. } => {
+            let help = "aliases that repeat aliases multiply: write the values out, or repeat fewer of them";
+            Diagnostic::error(Code::YamlBudget, "this YAML grows too large").with_help(help)
         }
-    });
-    let text = &sources.0[source].text;
-    let start = text.floor_char_boundary(start.min(text.len()));
-    let end = text[start..].chars().next().map_or(start, |first| start + first.len_utf8());
-    sources.place(diagnostic, At { source, start, end })
+        Error::Message { msg, .. } => Diagnostic::error(Code::InvalidValue, msg.clone()),
+        _ => {
+            let message = format!("this is not valid YAML: {}", message_of(inner));
+            Diagnostic::error(Code::YamlSyntax, message)
+        }
+    };
+    sources.place(diagnostic, At { source, start, end: start + length })
 }
 
 fn offset_of(text: &str, location: Location) -> usize {

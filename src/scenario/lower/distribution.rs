@@ -20,7 +20,7 @@ impl Lowering<'_> {
         match distribution.validate() {
             Ok(()) => Some(distribution),
             Err(error) => {
-                self.error(Code::InvalidValue, path, error.clone());
+                self.error(Code::InvalidValue, path, error);
                 None
             }
         }

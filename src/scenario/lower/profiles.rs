@@ -56,13 +56,12 @@ impl Lowering<'_> {
             ProfileChoice::Inline(spec) => self.profile("inline", spec, &path),
             ProfileChoice::Named(name) => {
                 if let Some(profile) = profiles.get(name) {
-                    profile.clone()
-                } else {
-                    let message = format!("there is no profile `{name}`");
-                    let known = profiles.keys().map(String::as_str);
-                    self.unknown_name(Code::UnknownName, &path, message, name, known);
-                    None
+                    return profile.clone();
                 }
+                let message = format!("there is no profile `{name}`");
+                let known = profiles.keys().map(String::as_str);
+                self.unknown_name(Code::UnknownName, &path, message, name, known);
+                None
             }
         }
     }
@@ -113,17 +112,12 @@ impl Lowering<'_> {
             for (place, name) in names.iter().enumerate() {
                 if let Some(number) = stages.iter().position(|other| other.name == *name) {
                     numbers.push(number);
-                } else {
-                    let known = stages.iter().map(|stage| stage.name.as_str());
-                    let message = format!("there is no stage `{name}`");
-                    self.unknown_name(
-                        Code::UnknownName,
-                        &format!("{path}.after[{place}]"),
-                        message,
-                        name,
-                        known,
-                    );
+                    continue;
                 }
+                let known = stages.iter().map(|stage| stage.name.as_str());
+                let message = format!("there is no stage `{name}`");
+                let path = format!("{path}.after[{place}]");
+                self.unknown_name(Code::UnknownName, &path, message, name, known);
             }
             after.push(numbers);
         }

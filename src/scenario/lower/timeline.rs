@@ -17,11 +17,11 @@ use std::sync::Arc;
 
 /// Conditions that a set can have.
 const CONDITIONS: [&str; 3] = ["Available", "Progressing", "UpdateInProgress"];
+/// Makes the action for the nodes that were chosen.
+type ToNodes = fn(NodeChoice) -> Action;
+
 /// Fields of an entry that say when.
 const TIMES: [&str; 3] = ["at", "after", "when"];
-
-/// Makes an action of the nodes that it is about.
-type MakeAction = fn(NodeChoice) -> Action;
 
 impl Lowering<'_> {
     /// Returns the entries in the order of the scenario; `None` if one of them is faulty.
@@ -180,7 +180,7 @@ impl Lowering<'_> {
                 lasts,
             });
         }
-        let make: [(&Option<NodeSpec>, MakeAction); 6] = [
+        let make: [(&Option<NodeSpec>, ToNodes); 6] = [
             (cordon, Action::Cordon),
             (uncordon, Action::Uncordon),
             (drain, Action::Drain),
@@ -248,12 +248,11 @@ impl Lowering<'_> {
     fn scale(&mut self, spec: &ScaleSpec, names: &Names, path: &str) -> Option<Action> {
         let target = self.target(&spec.set, names, &format!("{path}.set"))?;
         if let Ok(replicas) = i32::try_from(spec.replicas) {
-            Some(Action::Scale { target, replicas })
-        } else {
-            let message = format!("{} groups are more than a set can have", spec.replicas);
-            self.error(Code::InvalidValue, &format!("{path}.replicas"), message);
-            None
+            return Some(Action::Scale { target, replicas });
         }
+        let message = format!("{} groups are more than a set can have", spec.replicas);
+        self.error(Code::InvalidValue, &format!("{path}.replicas"), message);
+        None
     }
 
     fn delete(&mut self, spec: &DeleteSpec, names: &Names, path: &str) -> Option<Action> {
@@ -305,7 +304,6 @@ impl Lowering<'_> {
         Some(Action::NodeDown { nodes, lasts: spec.lasts.map(|Duration(span)| span) })
     }
 
-    #[expect(clippy::too_many_lines, reason = "one arm for each form of a choice")]
     fn node_choice(
         &mut self,
         spec: &NodeSpec,
@@ -318,89 +316,55 @@ impl Lowering<'_> {
             self.report_key(Diagnostic::error(Code::InvalidValue, message), &format!("{path}.for"));
             return None;
         }
-        match spec {
-            NodeSpec {
-                node: Some(name),
-                nodes: None,
-                random: None,
-                of_pod: None,
-                of_set: None,
-                ..
-            } => {
-                if name == "random" {
-                    return Some(NodeChoice::Random(1));
-                }
-                self.node(name, names, &format!("{path}.node"))?;
-                Some(NodeChoice::Named(vec![name.as_str().into()]))
-            }
-            NodeSpec {
-                node: None,
-                nodes: Some(list),
-                random: None,
-                of_pod: None,
-                of_set: None,
-                ..
-            } => {
-                if list.is_empty() {
-                    self.error(
-                        Code::InvalidValue,
-                        &format!("{path}.nodes"),
-                        "the list of nodes is empty",
-                    );
-                    return None;
-                }
-                for (index, name) in list.iter().enumerate() {
-                    self.node(name, names, &format!("{path}.nodes[{index}]"))?;
-                }
-                Some(NodeChoice::Named(list.iter().map(|name| name.as_str().into()).collect()))
-            }
-            NodeSpec {
-                node: None,
-                nodes: None,
-                random: Some(count),
-                of_pod: None,
-                of_set: None,
-                ..
-            } => {
-                let known = names.nodes.len();
-                if *count == 0 || usize::try_from(*count).is_ok_and(|count| count > known) {
-                    let message = format!("expected 1 to {known} nodes, found {count}");
-                    self.error(Code::InvalidValue, &format!("{path}.random"), message);
-                    return None;
-                }
-                Some(NodeChoice::Random(*count))
-            }
-            NodeSpec {
-                node: None,
-                nodes: None,
-                random: None,
-                of_pod: Some(pod),
-                of_set: None,
-                ..
-            } => {
-                let pod = self.pod(pod, names, &format!("{path}.ofPod"))?;
-                Some(NodeChoice::Of(PodChoice::Named(pod.into())))
-            }
-            NodeSpec {
-                node: None,
-                nodes: None,
-                random: None,
-                of_pod: None,
-                of_set: Some(set),
-                ..
-            } => {
-                let (set, _) = self.set(set, names, &format!("{path}.ofSet"))?;
-                Some(NodeChoice::Of(PodChoice::RandomOf(set)))
-            }
-            _ => {
+        let NodeSpec { node, nodes, random, of_pod, of_set, lasts: _ } = spec;
+        let given =
+            [node.is_some(), nodes.is_some(), random.is_some(), of_pod.is_some(), of_set.is_some()];
+        if given.into_iter().filter(|given| *given).count() != 1 {
+            let message = "give one of `node`, `nodes`, `random`, `ofPod`, `ofSet`";
+            self.error(Code::InvalidValue, path, message);
+            return None;
+        }
+        if let Some(pod) = of_pod {
+            let pod = self.pod(pod, names, &format!("{path}.ofPod"))?;
+            return Some(NodeChoice::Of(PodChoice::Named(pod.into())));
+        }
+        if let Some(set) = of_set {
+            let (set, _) = self.set(set, names, &format!("{path}.ofSet"))?;
+            return Some(NodeChoice::Of(PodChoice::RandomOf(set)));
+        }
+        if let Some(count) = random {
+            return self.random_nodes(*count, names, &format!("{path}.random"));
+        }
+        if let Some(list) = nodes {
+            if list.is_empty() {
                 self.error(
                     Code::InvalidValue,
-                    path,
-                    "give one of `node`, `nodes`, `random`, `ofPod`, `ofSet`",
+                    &format!("{path}.nodes"),
+                    "the list of nodes is empty",
                 );
-                None
+                return None;
             }
+            for (index, name) in list.iter().enumerate() {
+                self.node(name, names, &format!("{path}.nodes[{index}]"))?;
+            }
+            return Some(NodeChoice::Named(list.iter().map(|name| name.as_str().into()).collect()));
         }
+        let name = node.as_deref()?;
+        if name == "random" {
+            return Some(NodeChoice::Random(1));
+        }
+        self.node(name, names, &format!("{path}.node"))?;
+        Some(NodeChoice::Named(vec![name.into()]))
+    }
+
+    fn random_nodes(&mut self, count: u32, names: &Names, path: &str) -> Option<NodeChoice> {
+        let known = names.nodes.len();
+        if count == 0 || usize::try_from(count).is_ok_and(|count| count > known) {
+            let message = format!("expected 1 to {known} nodes, found {count}");
+            self.error(Code::InvalidValue, path, message);
+            return None;
+        }
+        Some(NodeChoice::Random(count))
     }
 
     fn pod_choice(&mut self, spec: &PodSpec, names: &Names, path: &str) -> Option<PodChoice> {
@@ -427,7 +391,7 @@ impl Lowering<'_> {
     /// Returns the full name of a set.
     fn set(&mut self, name: &str, names: &Names, path: &str) -> Option<(Arc<str>, Named)> {
         match names.sets_called(name).as_slice() {
-            [(full, named)] => Some(((*full).into(), *named)),
+            [(full, set)] => Some(((*full).into(), *set)),
             [] => {
                 let known = names
                     .sets

@@ -16,9 +16,9 @@ pub struct Control {
     pub watch_delay: Option<DistributionSpec<Duration>>,
     /// Requests of the LWS manager. Default: 500 per second, burst 500, as LWS v0.10 ships.
     pub lws_client: Option<ClientSpec>,
-    /// Requests of each controller of kube-controller-manager. Default: 20 per second, burst 30 (`--kube-api-qps`).
+    /// Requests of each controller of `kube-controller-manager`. Default: 20 per second, burst 30 (`--kube-api-qps`).
     pub controller_client: Option<ClientSpec>,
-    /// Requests of kube-scheduler. Default: 50 per second, burst 100 (`clientConnection`).
+    /// Requests of `kube-scheduler`. Default: 50 per second, burst 100 (`clientConnection`).
     pub scheduler_client: Option<ClientSpec>,
     /// StatefulSets synced at a time. Default: 5 (`--concurrent-statefulset-syncs`).
     pub statefulset_workers: Option<u32>,
@@ -88,7 +88,7 @@ pub struct KubeletSpec {
     pub failing_readmission: Option<bool>,
 }
 
-/// The controllers that watch nodes. Defaults are the flags and constants of kube-controller-manager.
+/// The controllers that watch nodes. Defaults are the flags and constants of `kube-controller-manager`.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct NodeLifeSpec {

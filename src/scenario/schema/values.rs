@@ -108,7 +108,7 @@ pub(in crate::scenario) fn parse_duration(text: &str) -> Result<Span, String> {
             return Err(bad("the unit is missing"));
         }
         let Some((_, scale)) = UNITS.iter().find(|(name, _)| *name == unit) else {
-            return Err(bad(&format!("there is no unit `{unit}`")));
+            return Err(bad(&format!("there is no unit `{}`", unit.trim())));
         };
         total = total.saturating_add(
             decimal_times(number, *scale).ok_or_else(|| bad("the number is malformed"))?,
@@ -476,7 +476,7 @@ mod tests {
         check("1d", Ok(86_400_000_000_000));
         check("12", Err("the unit is missing"));
         check("-5s", Err("negative"));
-        check("5 parsecs", Err("there is no unit ` parsecs`"));
+        check("5 parsecs", Err("there is no unit `parsecs`"));
         check("s", Err("does not begin with a number"));
         check("", Err("empty"));
         check("1.2.3s", Err("malformed"));
