@@ -89,10 +89,13 @@ impl de::Error for Failure {
     }
 
     fn invalid_value(unexpected: Unexpected<'_>, expected: &dyn de::Expected) -> Self {
-        Self::new(
-            Code::InvalidValue,
-            format!("expected {}, found {}", wanted(expected), found(unexpected)),
-        )
+        let wanted = match expected.to_string().as_str() {
+            "u32" => format!("a whole number from 0 to {}", u32::MAX),
+            "u64" => "a whole number of at least 0".to_owned(),
+            "i32" => format!("a whole number from {} to {}", i32::MIN, i32::MAX),
+            _ => wanted(expected),
+        };
+        Self::new(Code::InvalidValue, format!("expected {wanted}, found {}", found(unexpected)))
     }
 
     fn invalid_length(length: usize, expected: &dyn de::Expected) -> Self {
@@ -126,10 +129,7 @@ impl de::Error for Failure {
 fn wanted(expected: &dyn de::Expected) -> String {
     let text = expected.to_string();
     match text.as_str() {
-        "u32" => "a whole number from 0 to 4294967295".to_owned(),
-        "u64" | "u128" | "usize" => "a whole number of at least 0".to_owned(),
-        "i32" => "a whole number from -2147483648 to 2147483647".to_owned(),
-        "i64" | "i128" | "isize" => "a whole number".to_owned(),
+        "u32" | "u64" | "i32" | "i64" => "a whole number".to_owned(),
         "f32" | "f64" => "a number".to_owned(),
         "a sequence" => "a list".to_owned(),
         "a map" => "a mapping".to_owned(),
