@@ -204,14 +204,26 @@ pub enum PreScore {
     Run,
 }
 
+/// What the verdicts of a filter hang on, and so how long they stay true.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Basis {
+    /// On the pod's class and what the Node object says.
+    NodeObject,
+    /// On these and the pods that are on the node.
+    Node,
+    /// On anything else, too.
+    Cluster,
+}
+
 /// Extension points `PreFilter` and Filter.
 pub trait Filter {
     /// Returns the plugin that it belongs to.
     fn plugin(&self) -> Plugin;
 
-    /// Returns whether its verdict hangs on nothing but the pod's class and what the Node object says.
-    fn is_static(&self) -> bool {
-        false
+    /// Returns what its verdicts hang on. Those of a basis below [`Basis::Cluster`] are kept and used again; such a filter
+    /// keeps nothing from PreFilter, and finds that a node fits where it would be skipped.
+    fn basis(&self) -> Basis {
+        Basis::Cluster
     }
 
     /// Prepares for a pod.
@@ -231,6 +243,12 @@ pub trait Score {
     /// Prepares for a pod and the nodes that it fits.
     fn pre_score(&mut self, _cycle: &Cycle<'_>, _feasible: &[NodeIndex]) -> PreScore {
         PreScore::Run
+    }
+
+    /// Returns whether its scores hang on nothing but the pod's class, what the Node object says and the pods on the node.
+    /// Such scores are kept and used again, and are not normalised.
+    fn is_local(&self) -> bool {
+        false
     }
 
     /// Scores a node; more is better.

@@ -32,7 +32,8 @@ pub use cluster::{Cluster, Counted, NodeChange, NodeIndex, PlacedPod, TopologyId
 pub use diagnosis::Diagnosis;
 pub use explain::{Explanation, NodeExplanation};
 pub use framework::{
-    Cycle, Filter, Plugin, PluginSet, PreFilter, PreScore, Reasons, SCORE_MAX, Score, Verdict,
+    Basis, Cycle, Filter, Plugin, PluginSet, PreFilter, PreScore, Reasons, SCORE_MAX, Score,
+    Verdict,
 };
 pub use hints::ClusterEvent;
 pub use labels::{Condition, Label, Labelled, PodLabels, Requirement, Scope, Selector};

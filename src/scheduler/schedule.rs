@@ -2,16 +2,18 @@
 //!
 //! # Differs from the real thing
 //! Nodes are filtered one after another and not by 16 workers, so the number that is looked at is exact where the real one
-//! overshoots by chance. Pods that are nominated to a node do not yet reserve its resources against others.
+//! overshoots by chance. Verdicts and scores that hang on nothing but class and node are kept until the node changes; the
+//! outcome is the same. Pods that are nominated to a node do not yet reserve its resources against others.
 
 use super::cluster::{Cluster, NodeIndex};
 use super::diagnosis::Diagnosis;
-use super::framework::{Cycle, Filter, Plugin, PreFilter, PreScore, Score, Verdict};
+use super::framework::{Basis, Cycle, Filter, Plugin, PreFilter, PreScore, Score, Verdict};
 use super::incoming::Incoming;
 use super::pod::{ClassId, PodView};
 use super::registry::Profile;
 use crate::engine::Stream;
 use rustc_hash::FxHashMap;
+use smallvec::SmallVec;
 
 /// Classes whose static verdicts are kept. An assumption: a run has fewer templates at one time.
 const COLUMNS_MAX: usize = 256;
@@ -71,21 +73,48 @@ pub struct Scheduler {
 
 #[derive(Default)]
 struct Scratch {
-    active: Vec<usize>,
+    active: Active,
     feasible: Vec<NodeIndex>,
     totals: Vec<i64>,
     scores: Vec<i64>,
     best: Vec<NodeIndex>,
 }
 
-/// Verdicts of the static filters on every node for one class.
+/// Filters of basis [`Basis::Cluster`] that have something to say about a pod, by index.
+#[derive(Default)]
+struct Active {
+    /// Those before the filters of basis [`Basis::Node`] in the profile's order…
+    before: Vec<usize>,
+    /// …and those after them.
+    after: Vec<usize>,
+}
+
+/// What is known of every node for one class.
 #[derive(Default)]
 struct Column {
     /// How much of the log of node changes it has seen.
     seen: usize,
-    /// For each node 0, or 1 + index into `rejections`.
+    /// For each node what filters of basis [`Basis::NodeObject`] say: 0, or 1 + index into `rejections`.
     codes: Vec<u8>,
     rejections: Vec<(Plugin, Verdict)>,
+    local: Vec<Local>,
+}
+
+/// What is known of a node for one class as long as the node's version stays.
+#[derive(Clone, Copy)]
+struct Local {
+    /// The node's version then; 0 is none.
+    version: u32,
+    verdict: LocalVerdict,
+    /// Sum of the local scores with their weights.
+    score: Option<i32>,
+}
+
+#[derive(Clone, Copy)]
+enum LocalVerdict {
+    Fits,
+    /// Index into `rejections`.
+    Rejected(u16),
 }
 
 impl Scheduler {
@@ -118,25 +147,17 @@ impl Scheduler {
         if nodes == 0 {
             return Decision::Unschedulable(Box::new(diagnosis));
         }
-        scratch.active.clear();
-        for (at, filter) in filters.iter_mut().enumerate() {
-            match filter.pre_filter(&cycle) {
-                PreFilter::Skip => {}
-                PreFilter::Run if filter.is_static() => {}
-                PreFilter::Run => scratch.active.push(at),
-                PreFilter::Reject(verdict) => {
-                    diagnosis.count(filter.plugin(), verdict, diagnosis.nodes);
-                    return Decision::Unschedulable(Box::new(diagnosis));
-                }
-            }
+        if let Some((plugin, verdict)) = scratch.active.prepare(&cycle, filters) {
+            diagnosis.count(plugin, verdict, diagnosis.nodes);
+            return Decision::Unschedulable(Box::new(diagnosis));
         }
         if columns.len() > COLUMNS_MAX {
             columns.clear();
         }
         let column = columns.entry(pod.class.id).or_default();
         column.refresh(&cycle, filters);
-        let search = Search { cycle: &cycle, filters, active: &scratch.active, column };
-        if let Some(node) = pod.nominated.filter(|&node| search.fits(node)) {
+        let mut search = Search { cycle: &cycle, filters, active: &scratch.active, column };
+        if let Some(node) = pod.nominated.filter(|&node| search.judge(node).is_none()) {
             return Decision::Placed { node, score: 0, ties: 1, feasible: 1, evaluated: 1 };
         }
         let wanted =
@@ -147,7 +168,7 @@ impl Scheduler {
             [] => Decision::Unschedulable(Box::new(diagnosis)),
             &[node] => Decision::Placed { node, score: 0, ties: 1, feasible: 1, evaluated },
             _ => {
-                score_all(&cycle, scores, scratch);
+                score_all(&cycle, scores, column, scratch);
                 choose(scratch, tie, evaluated)
             }
         }
@@ -177,25 +198,75 @@ pub(super) fn feasible_wanted(nodes: usize, percentage: u32, has_scores: bool) -
     (nodes * percentage / 100).clamp(FEASIBLE_MIN, nodes)
 }
 
+impl Active {
+    /// Runs PreFilter. Returns the plugin that rejects every node, if one does.
+    fn prepare(
+        &mut self,
+        cycle: &Cycle<'_>,
+        filters: &mut [Box<dyn Filter>],
+    ) -> Option<(Plugin, Verdict)> {
+        self.before.clear();
+        self.after.clear();
+        let first_local = filters
+            .iter()
+            .position(|filter| filter.basis() == Basis::Node)
+            .unwrap_or(filters.len());
+        for (at, filter) in filters.iter_mut().enumerate() {
+            match filter.pre_filter(cycle) {
+                PreFilter::Reject(verdict) => return Some((filter.plugin(), verdict)),
+                PreFilter::Run if filter.basis() == Basis::Cluster && at < first_local => {
+                    self.before.push(at)
+                }
+                PreFilter::Run if filter.basis() == Basis::Cluster => self.after.push(at),
+                PreFilter::Run | PreFilter::Skip => {}
+            }
+        }
+        None
+    }
+}
+
+/// A rejection, by its index in the column where it is known there.
+enum Rejection {
+    Known(usize),
+    Fresh(Plugin, Verdict),
+}
+
 struct Search<'a> {
     cycle: &'a Cycle<'a>,
     filters: &'a [Box<dyn Filter>],
-    active: &'a [usize],
-    column: &'a Column,
+    active: &'a Active,
+    column: &'a mut Column,
 }
 
 impl Search<'_> {
-    fn fits(&self, node: NodeIndex) -> bool {
-        self.column.codes.get(node.at()) == Some(&0)
-            && self
-                .active
-                .iter()
-                .all(|&at| self.filters[at].filter(self.cycle, node) == Verdict::Fits)
+    /// Returns what keeps the pod off a node.
+    fn judge(&mut self, node: NodeIndex) -> Option<Rejection> {
+        match self.column.codes.get(node.at()) {
+            Some(0) => {}
+            Some(code) => return Some(Rejection::Known(usize::from(code - 1))),
+            None => return Some(Rejection::Known(0)), // A nominated node that never was.
+        }
+        if let Some(rejection) = self.ask(&self.active.before, node) {
+            return Some(rejection);
+        }
+        match self.column.local_verdict(self.cycle, self.filters, node) {
+            LocalVerdict::Rejected(at) => Some(Rejection::Known(usize::from(at))),
+            LocalVerdict::Fits => self.ask(&self.active.after, node),
+        }
+    }
+
+    fn ask(&self, filters: &[usize], node: NodeIndex) -> Option<Rejection> {
+        filters.iter().map(|&at| &self.filters[at]).find_map(|filter| {
+            match filter.filter(self.cycle, node) {
+                Verdict::Fits => None,
+                verdict => Some(Rejection::Fresh(filter.plugin(), verdict)),
+            }
+        })
     }
 
     /// Looks at nodes from `start` on until `wanted` are feasible; returns how many it looked at.
     fn run(
-        &self,
+        &mut self,
         start: usize,
         wanted: usize,
         feasible: &mut Vec<NodeIndex>,
@@ -204,29 +275,26 @@ impl Search<'_> {
         feasible.clear();
         let (before, after) = self.cycle.cluster.nodes.order().split_at(start);
         let mut evaluated = 0;
-        let mut static_rejections = [0u32; 256];
-        'nodes: for &node in after.iter().chain(before) {
+        let mut times: Vec<u32> = Vec::new();
+        for &node in after.iter().chain(before) {
             evaluated += 1;
-            let code = self.column.codes[node.at()];
-            if code != 0 {
-                static_rejections[usize::from(code)] += 1;
-                continue;
-            }
-            for &at in self.active {
-                let verdict = self.filters[at].filter(self.cycle, node);
-                if verdict != Verdict::Fits {
-                    diagnosis.count(self.filters[at].plugin(), verdict, 1);
-                    continue 'nodes;
+            match self.judge(node) {
+                Some(Rejection::Known(at)) => {
+                    if at >= times.len() {
+                        times.resize(at + 1, 0);
+                    }
+                    times[at] += 1;
+                }
+                Some(Rejection::Fresh(plugin, verdict)) => diagnosis.count(plugin, verdict, 1),
+                None => {
+                    feasible.push(node);
+                    if feasible.len() == wanted {
+                        break;
+                    }
                 }
             }
-            feasible.push(node);
-            if feasible.len() == wanted {
-                break;
-            }
         }
-        for (&times, &(plugin, verdict)) in
-            static_rejections[1..].iter().zip(&self.column.rejections)
-        {
+        for (&times, &(plugin, verdict)) in times.iter().zip(&self.column.rejections) {
             if times > 0 {
                 diagnosis.count(plugin, verdict, times);
             }
@@ -235,52 +303,89 @@ impl Search<'_> {
     }
 }
 
+impl Local {
+    const UNKNOWN: Self = Self { version: 0, verdict: LocalVerdict::Fits, score: None };
+}
+
 impl Column {
+    /// Follows the changes of Node objects.
     fn refresh(&mut self, cycle: &Cycle<'_>, filters: &[Box<dyn Filter>]) {
         let nodes = &cycle.cluster.nodes;
         let changes = &nodes.changes()[self.seen..];
-        if changes.len() > nodes.len() || self.codes.is_empty() {
-            self.codes.clear();
-            self.codes.resize(nodes.len(), 0);
-            for &node in nodes.order() {
-                self.judge(cycle, filters, node);
-            }
-        } else {
-            self.codes.resize(nodes.len(), 0);
-            for &node in changes {
-                self.judge(cycle, filters, node);
-            }
+        let is_new = self.codes.is_empty();
+        self.codes.resize(nodes.len(), 0);
+        self.local.resize(nodes.len(), Local::UNKNOWN);
+        let stale = if is_new || changes.len() > nodes.len() { nodes.order() } else { changes };
+        for &node in stale {
+            let rejection = first_rejection(cycle, filters, Basis::NodeObject, node);
+            self.codes[node.at()] = rejection.map_or(0, |rejection| {
+                u8::try_from(self.number(rejection) + 1)
+                    .expect("Node objects are rejected for few reasons")
+            });
         }
         self.seen = nodes.changes().len();
     }
 
-    fn judge(&mut self, cycle: &Cycle<'_>, filters: &[Box<dyn Filter>], node: NodeIndex) {
-        self.codes[node.at()] = 0;
-        for filter in filters.iter().filter(|filter| filter.is_static()) {
-            let rejection = (filter.plugin(), filter.filter(cycle, node));
-            if rejection.1 == Verdict::Fits {
-                continue;
-            }
-            let at =
-                self.rejections.iter().position(|other| *other == rejection).unwrap_or_else(|| {
-                    self.rejections.push(rejection);
-                    self.rejections.len() - 1
-                });
-            self.codes[node.at()] = u8::try_from(at + 1).expect("static filters have few reasons");
-            return;
+    fn number(&mut self, rejection: (Plugin, Verdict)) -> usize {
+        self.rejections.iter().position(|other| *other == rejection).unwrap_or_else(|| {
+            self.rejections.push(rejection);
+            self.rejections.len() - 1
+        })
+    }
+
+    fn local_verdict(
+        &mut self,
+        cycle: &Cycle<'_>,
+        filters: &[Box<dyn Filter>],
+        node: NodeIndex,
+    ) -> LocalVerdict {
+        let version = cycle.cluster.nodes.version(node);
+        let known = self.local[node.at()];
+        if known.version == version {
+            return known.verdict;
         }
+        let verdict = match first_rejection(cycle, filters, Basis::Node, node) {
+            Some(rejection) => {
+                let at = self.number(rejection);
+                LocalVerdict::Rejected(u16::try_from(at).expect("a class asks for few resources"))
+            }
+            None => LocalVerdict::Fits,
+        };
+        self.local[node.at()] = Local { version, verdict, score: None };
+        verdict
     }
 }
 
-fn score_all(cycle: &Cycle<'_>, scores: &mut [(i64, Box<dyn Score>)], scratch: &mut Scratch) {
+fn first_rejection(
+    cycle: &Cycle<'_>,
+    filters: &[Box<dyn Filter>],
+    basis: Basis,
+    node: NodeIndex,
+) -> Option<(Plugin, Verdict)> {
+    filters.iter().filter(|filter| filter.basis() == basis).find_map(|filter| {
+        match filter.filter(cycle, node) {
+            Verdict::Fits => None,
+            verdict => Some((filter.plugin(), verdict)),
+        }
+    })
+}
+
+fn score_all(
+    cycle: &Cycle<'_>,
+    scores: &mut [(i64, Box<dyn Score>)],
+    column: &mut Column,
+    scratch: &mut Scratch,
+) {
     scratch.totals.clear();
     scratch.totals.resize(scratch.feasible.len(), 0);
+    let mut local: SmallVec<[(i64, &dyn Score); 4]> = SmallVec::new();
     for (weight, plugin) in scores {
         match plugin.pre_score(cycle, &scratch.feasible) {
             PreScore::Skip => {}
             PreScore::Constant(score) => {
                 scratch.totals.iter_mut().for_each(|total| *total += *weight * score);
             }
+            PreScore::Run if plugin.is_local() => local.push((*weight, &**plugin)),
             PreScore::Run => {
                 plugin.score_all(cycle, &scratch.feasible, &mut scratch.scores);
                 for (total, score) in scratch.totals.iter_mut().zip(&scratch.scores) {
@@ -288,6 +393,16 @@ fn score_all(cycle: &Cycle<'_>, scores: &mut [(i64, Box<dyn Score>)], scratch: &
                 }
             }
         }
+    }
+    for (total, &node) in scratch.totals.iter_mut().zip(&scratch.feasible) {
+        // Feasible nodes have just been judged: what is kept is of their present version.
+        let known = &mut column.local[node.at()];
+        let score = *known.score.get_or_insert_with(|| {
+            let sum: i64 =
+                local.iter().map(|(weight, plugin)| weight * plugin.score(cycle, node)).sum();
+            i32::try_from(sum).expect("weights are small")
+        });
+        *total += i64::from(score);
     }
 }
 

@@ -66,6 +66,8 @@ pub(in super::super) struct Nodes {
     zones: Vec<(Zone, Vec<NodeIndex>)>,
     order: Vec<NodeIndex>,
     is_order_stale: bool,
+    /// Counts changes of each node, its pods included: caches of verdicts and scores compare it. Never 0.
+    versions: Vec<u32>,
     /// Nodes in the order in which what they state changed: caches of static verdicts follow this log.
     changes: Vec<NodeIndex>,
 }
@@ -94,6 +96,7 @@ impl Nodes {
         self.names.push(Sym::EMPTY);
         self.stated.push(Stated::default());
         self.zone_of.push(None);
+        self.versions.push(1);
         self.is_present.push(false);
         self.ports.push(Vec::new());
         self.pods.push(Vec::new());
@@ -142,6 +145,7 @@ impl Nodes {
         for &(image, _) in &new.images {
             *self.nodes_with_image.entry(image).or_default() += 1;
         }
+        self.versions[at] += 1;
         change.labels = old.labels != new.labels;
         change.taints = old.taints != new.taints;
         change.unschedulable = old.is_unschedulable != new.is_unschedulable;
@@ -195,6 +199,7 @@ impl Nodes {
         self.unzone(node);
         self.forget_stated(node);
         self.stated[node.at()] = Stated::default();
+        self.versions[node.at()] += 1;
         self.is_present[node.at()] = false;
         for column in &mut self.allocatable {
             column[node.at()] = 0;
@@ -230,6 +235,7 @@ impl Nodes {
         nonzero: [i64; 2],
         sign: i64,
     ) {
+        self.versions[node.at()] += 1;
         for &(id, amount) in asked {
             self.requested[id.at()][node.at()] += sign * amount;
         }
@@ -296,6 +302,10 @@ impl Nodes {
     /// Requested cpu (0) or memory (1) as scoring sees it.
     pub(in super::super) fn nonzero(&self, which: usize) -> &[i64] {
         &self.nonzero[which]
+    }
+
+    pub(in super::super) fn version(&self, node: NodeIndex) -> u32 {
+        self.versions[node.at()]
     }
 
     pub(in super::super) fn changes(&self) -> &[NodeIndex] {

@@ -6,7 +6,7 @@
 
 use super::super::cluster::{NO_DOMAIN, NodeIndex};
 use super::super::framework::{
-    Cycle, Filter, Plugin, PreFilter, PreScore, Reasons, Score, Verdict, normalize_by_max,
+    Basis, Cycle, Filter, Plugin, PreFilter, PreScore, Reasons, Score, Verdict, normalize_by_max,
 };
 use super::super::labels::Labelled;
 use super::super::pod::NodeTerm;
@@ -24,8 +24,8 @@ impl Filter for NodeAffinity {
         Plugin::NodeAffinity
     }
 
-    fn is_static(&self) -> bool {
-        true
+    fn basis(&self) -> Basis {
+        Basis::NodeObject
     }
 
     fn pre_filter(&mut self, cycle: &Cycle<'_>) -> PreFilter {

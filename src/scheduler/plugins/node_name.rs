@@ -1,7 +1,7 @@
 //! `NodeName` (kube-scheduler 1.36): a pod that names a node goes there or nowhere.
 
 use super::super::cluster::NodeIndex;
-use super::super::framework::{Cycle, Filter, Plugin, PreFilter, Reasons, Verdict};
+use super::super::framework::{Basis, Cycle, Filter, Plugin, PreFilter, Reasons, Verdict};
 
 /// The filter.
 #[derive(Debug, Default)]
@@ -12,8 +12,8 @@ impl Filter for NodeName {
         Plugin::NodeName
     }
 
-    fn is_static(&self) -> bool {
-        true
+    fn basis(&self) -> Basis {
+        Basis::NodeObject
     }
 
     fn pre_filter(&mut self, cycle: &Cycle<'_>) -> PreFilter {

@@ -1,7 +1,7 @@
 //! `NodePorts` (kube-scheduler 1.36): host ports that are free.
 
 use super::super::cluster::NodeIndex;
-use super::super::framework::{Cycle, Filter, Plugin, PreFilter, Reasons, Verdict};
+use super::super::framework::{Basis, Cycle, Filter, Plugin, PreFilter, Reasons, Verdict};
 
 /// The filter.
 #[derive(Debug, Default)]
@@ -10,6 +10,10 @@ pub(in super::super) struct NodePorts;
 impl Filter for NodePorts {
     fn plugin(&self) -> Plugin {
         Plugin::NodePorts
+    }
+
+    fn basis(&self) -> Basis {
+        Basis::Node
     }
 
     fn pre_filter(&mut self, cycle: &Cycle<'_>) -> PreFilter {

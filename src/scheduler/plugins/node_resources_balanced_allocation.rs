@@ -26,6 +26,10 @@ impl Score for BalancedAllocation {
         Plugin::NodeResourcesBalancedAllocation
     }
 
+    fn is_local(&self) -> bool {
+        true
+    }
+
     fn pre_score(&mut self, cycle: &Cycle<'_>, _feasible: &[NodeIndex]) -> PreScore {
         let requests = &cycle.pod.class.requests;
         self.asked.clear();

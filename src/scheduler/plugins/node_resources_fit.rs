@@ -2,7 +2,7 @@
 
 use super::super::cluster::NodeIndex;
 use super::super::framework::{
-    Cycle, Filter, Plugin, PreScore, Reasons, SCORE_MAX, Score, Verdict,
+    Basis, Cycle, Filter, Plugin, PreScore, Reasons, SCORE_MAX, Score, Verdict,
 };
 use super::super::registry::{FitStrategy, ScoredResources};
 use super::super::resources::ResourceId;
@@ -14,6 +14,10 @@ pub(in super::super) struct FitFilter;
 impl Filter for FitFilter {
     fn plugin(&self) -> Plugin {
         Plugin::NodeResourcesFit
+    }
+
+    fn basis(&self) -> Basis {
+        Basis::Node
     }
 
     fn filter(&self, cycle: &Cycle<'_>, node: NodeIndex) -> Verdict {
@@ -67,6 +71,10 @@ fn fill(cycle: &Cycle<'_>, node: NodeIndex, id: ResourceId, asked: i64) -> (i64,
 impl Score for FitScore {
     fn plugin(&self) -> Plugin {
         Plugin::NodeResourcesFit
+    }
+
+    fn is_local(&self) -> bool {
+        true
     }
 
     fn pre_score(&mut self, cycle: &Cycle<'_>, _feasible: &[NodeIndex]) -> PreScore {

@@ -1,7 +1,7 @@
 //! `NodeUnschedulable` (kube-scheduler 1.36): cordoned nodes take no pods but those that tolerate the taint that a cordon means.
 
 use super::super::cluster::NodeIndex;
-use super::super::framework::{Cycle, Filter, Plugin, Reasons, Verdict};
+use super::super::framework::{Basis, Cycle, Filter, Plugin, Reasons, Verdict};
 use super::super::pod::{Effect, Tolerated};
 use super::super::symbols::Sym;
 
@@ -17,8 +17,8 @@ impl Filter for NodeUnschedulable {
         Plugin::NodeUnschedulable
     }
 
-    fn is_static(&self) -> bool {
-        true
+    fn basis(&self) -> Basis {
+        Basis::NodeObject
     }
 
     fn filter(&self, cycle: &Cycle<'_>, node: NodeIndex) -> Verdict {

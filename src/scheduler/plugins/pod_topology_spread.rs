@@ -92,7 +92,7 @@ impl Filter for SpreadFilter {
 /// Score by soft constraints.
 #[derive(Debug, Default)]
 pub(in super::super) struct SpreadScore {
-    /// For each constraint: pods by domain of the feasible nodes, not used for hostnames.
+    /// For each constraint: pods by domain of the feasible nodes; for hostnames by node.
     pods: Vec<Tally>,
     /// For each constraint: what a pod costs.
     weights: Vec<f64>,
@@ -126,13 +126,16 @@ impl SpreadScore {
         }
     }
 
-    /// Counts pods on all nodes that count, not on the feasible ones only.
+    /// Counts pods: in a domain those on all nodes that are included, feasible or not; for hostnames those on each node.
     fn count_pods(&mut self, cycle: &Cycle<'_>) {
         let constraints = &cycle.incoming.soft;
         for (constraint, pods) in constraints.iter().zip(&mut self.pods) {
-            let Some(counted) = constraint.pods.as_ref().filter(|_| !constraint.is_hostname) else {
+            let Some(counted) = &constraint.pods else { continue };
+            if constraint.is_hostname {
+                let counts = cycle.cluster.counts(counted);
+                counts.for_each(|node, count| pods.add(node, i64::from(count)));
                 continue;
-            };
+            }
             let domain_of = &cycle.cluster.topology_table(constraint.topology).domain_of;
             cycle.cluster.counts(counted).for_each(|node, count| {
                 let node = NodeIndex(node);
@@ -173,14 +176,7 @@ impl Score for SpreadScore {
             if domain == NO_DOMAIN {
                 continue;
             }
-            let count = if constraint.is_hostname {
-                constraint
-                    .pods
-                    .as_ref()
-                    .map_or(0, |pods| i64::from(cycle.cluster.counts(pods).at(node.0)))
-            } else {
-                pods.sum(domain)
-            };
+            let count = pods.sum(if constraint.is_hostname { node.0 } else { domain });
             score += count as f64 * weight + (constraint.max_skew - 1) as f64;
         }
         score.round() as i64

@@ -2,7 +2,7 @@
 
 use super::super::cluster::NodeIndex;
 use super::super::framework::{
-    Cycle, Filter, Plugin, PreScore, Reasons, SCORE_MAX, Score, Verdict, normalize_by_max,
+    Basis, Cycle, Filter, Plugin, PreScore, Reasons, SCORE_MAX, Score, Verdict, normalize_by_max,
 };
 use super::super::pod::{Effect, Taint};
 
@@ -15,8 +15,8 @@ impl Filter for TaintToleration {
         Plugin::TaintToleration
     }
 
-    fn is_static(&self) -> bool {
-        true
+    fn basis(&self) -> Basis {
+        Basis::NodeObject
     }
 
     fn filter(&self, cycle: &Cycle<'_>, node: NodeIndex) -> Verdict {
