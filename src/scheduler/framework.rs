@@ -221,7 +221,7 @@ pub trait Filter {
     fn plugin(&self) -> Plugin;
 
     /// Returns what its verdicts hang on. Those of a basis below [`Basis::Cluster`] are kept and used again; such a filter
-    /// keeps nothing from PreFilter, and finds that a node fits where it would be skipped.
+    /// keeps nothing from `PreFilter`, and finds that a node fits where it would be skipped.
     fn basis(&self) -> Basis {
         Basis::Cluster
     }

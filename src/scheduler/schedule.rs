@@ -199,7 +199,7 @@ pub(super) fn feasible_wanted(nodes: usize, percentage: u32, has_scores: bool) -
 }
 
 impl Active {
-    /// Runs PreFilter. Returns the plugin that rejects every node, if one does.
+    /// Runs `PreFilter`. Returns the plugin that rejects every node, if one does.
     fn prepare(
         &mut self,
         cycle: &Cycle<'_>,
@@ -215,7 +215,7 @@ impl Active {
             match filter.pre_filter(cycle) {
                 PreFilter::Reject(verdict) => return Some((filter.plugin(), verdict)),
                 PreFilter::Run if filter.basis() == Basis::Cluster && at < first_local => {
-                    self.before.push(at)
+                    self.before.push(at);
                 }
                 PreFilter::Run if filter.basis() == Basis::Cluster => self.after.push(at),
                 PreFilter::Run | PreFilter::Skip => {}
