@@ -429,7 +429,7 @@ fn choose(scratch: &mut Scratch, tie: Tie<'_>, evaluated: usize) -> Decision {
 mod tests {
     use super::*;
     use crate::engine::{Purpose, Streams};
-    use crate::scheduler::{PodKey, PodLabels, Sym};
+    use crate::scheduler::{ClusterEvent, PodKey, PodLabels, Sym};
     use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
     use serde_json::{Value, json};
 
@@ -538,6 +538,22 @@ mod tests {
             seen[node.at()] += 1;
         }
         assert!(seen.iter().all(|&times| (60..140).contains(&times)), "{seen:?}");
+    }
+
+    #[test]
+    fn a_pod_that_met_no_node_waits_for_one() {
+        let mut scheduler = scheduler(36, 0, 0);
+        let view = pod(&mut scheduler, 1, &[]);
+        let Decision::Unschedulable(diagnosis) = scheduler.schedule(&view, Tie::First) else {
+            panic!("there is no node")
+        };
+        let index = scheduler.cluster.add_node(&node("n0", &json!({})));
+        assert!(scheduler.would_wake(&view, diagnosis.rejected_by, ClusterEvent::NodeAdded(index)));
+        assert!(!scheduler.would_wake(
+            &view,
+            diagnosis.rejected_by,
+            ClusterEvent::PodRemoved(&view)
+        ));
     }
 
     #[test]
