@@ -8,11 +8,63 @@ use super::object::{
 };
 use super::store::Change;
 use crate::api::Uid;
-use crate::controller::Revision;
+use crate::controller::{Phase, Revision};
 use rustc_hash::{FxHashMap, FxHashSet};
 use smallvec::SmallVec;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+
+/// What a pass of the LWS controller reads of a leader pod: kept flat, because each pass reads every group of its set.
+#[derive(Clone, Debug)]
+pub(super) struct LeaderRow {
+    /// Label `group-index`.
+    pub(super) group_index: Arc<str>,
+    /// Label `template-revision-hash`.
+    pub(super) revision: Arc<str>,
+    /// Phase.
+    pub(super) phase: Phase,
+    /// Condition `Ready`.
+    pub(super) is_ready: bool,
+}
+
+impl LeaderRow {
+    fn of(record: &PodRecord, group: &GroupLabels) -> Self {
+        Self {
+            group_index: Arc::clone(&group.group_index),
+            revision: Arc::clone(&group.revision),
+            phase: record.phase,
+            is_ready: record.is_ready,
+        }
+    }
+}
+
+/// What a pass of the LWS controller reads of a worker StatefulSet, flat for the same reason.
+#[derive(Clone, Debug)]
+pub(super) struct WorkerSetRow {
+    /// Label `group-index`; `None` where absent.
+    pub(super) group_index: Option<Arc<str>>,
+    /// Label `template-revision-hash`, `""` where absent.
+    pub(super) revision: Arc<str>,
+    /// `spec.replicas`.
+    pub(super) replicas: i32,
+    /// `status.availableReplicas`.
+    pub(super) available: i32,
+    /// Whether `status.currentRevision` equals `status.updateRevision`.
+    pub(super) is_on_one_revision: bool,
+}
+
+impl WorkerSetRow {
+    fn of(record: &SetRecord) -> Self {
+        let (spec, status) = (&record.spec, &record.status);
+        Self {
+            group_index: spec.template.group.as_ref().map(|group| Arc::clone(&group.group_index)),
+            revision: Arc::clone(&spec.revision),
+            replicas: spec.body.replicas,
+            available: status.available,
+            is_on_one_revision: status.current_revision == status.update_revision,
+        }
+    }
+}
 
 /// The LWS manager's cache.
 #[derive(Debug, Default)]
@@ -28,9 +80,9 @@ pub(super) struct LwsCache {
     /// Nodes.
     pub(super) nodes: FxHashMap<NameId, Arc<NodeRecord>>,
     /// Leader pods of each set.
-    pub(super) leaders: FxHashMap<NameId, BTreeMap<NameId, Arc<PodRecord>>>,
+    pub(super) leaders: FxHashMap<NameId, BTreeMap<NameId, LeaderRow>>,
     /// Worker StatefulSets of each set.
-    pub(super) worker_sets: FxHashMap<NameId, BTreeMap<NameId, Arc<SetRecord>>>,
+    pub(super) worker_sets: FxHashMap<NameId, BTreeMap<NameId, WorkerSetRow>>,
     /// Revisions of each set.
     pub(super) revisions: FxHashMap<NameId, BTreeMap<NameId, Arc<Revision>>>,
     groups: FxHashMap<(NameId, Arc<str>), SmallVec<[NameId; 8]>>,
@@ -88,7 +140,7 @@ impl LwsCache {
         let is_new = self.pods.insert(name, Arc::clone(record)).is_none();
         let Some(group) = &record.group else { return };
         if record.is_leader {
-            self.leaders.entry(group.lws).or_default().insert(name, Arc::clone(record));
+            self.leaders.entry(group.lws).or_default().insert(name, LeaderRow::of(record, group));
         }
         if is_new {
             self.groups.entry(group_of(group)).or_default().push(name);
@@ -115,7 +167,7 @@ impl LwsCache {
         let name = record.meta.name;
         self.stateful_sets.insert(name, Arc::clone(record));
         if let Some(lws) = record.lws.filter(|lws| *lws != name) {
-            self.worker_sets.entry(lws).or_default().insert(name, Arc::clone(record));
+            self.worker_sets.entry(lws).or_default().insert(name, WorkerSetRow::of(record));
         }
     }
 

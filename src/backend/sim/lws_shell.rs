@@ -35,25 +35,26 @@ impl World<'_> {
         let leaders = self.lws_cache.leaders.get(&key);
         let leader_pods: Vec<LeaderPodSeen<'_>> = leaders
             .into_iter()
-            .flat_map(|pods| pods.values())
-            .map(|pod| self.leader_seen(pod))
+            .flatten()
+            .map(|(name, row)| LeaderPodSeen {
+                name: names.name(*name),
+                group_index: &row.group_index,
+                key: &row.revision,
+                phase: row.phase,
+                is_ready: row.is_ready,
+            })
             .collect();
         let sets = self.lws_cache.worker_sets.get(&key);
         let worker_sets: Vec<SetSeen<'_>> = sets
             .into_iter()
-            .flat_map(|sets| sets.values())
-            .map(|set| SetSeen {
-                name: names.name(set.meta.name),
-                group_index: set
-                    .spec
-                    .template
-                    .group
-                    .as_ref()
-                    .map_or("", |group| &group.group_index),
-                key: &set.spec.revision,
-                replicas: set.spec.body.replicas,
-                available: set.status.available,
-                is_on_one_revision: set.status.current_revision == set.status.update_revision,
+            .flatten()
+            .map(|(name, row)| SetSeen {
+                name: names.name(*name),
+                group_index: row.group_index.as_deref().unwrap_or_default(),
+                key: &row.revision,
+                replicas: row.replicas,
+                available: row.available,
+                is_on_one_revision: row.is_on_one_revision,
             })
             .collect();
         let revisions = self.revisions_seen(key);
@@ -77,17 +78,6 @@ impl World<'_> {
             .get(&lws)
             .map(|revisions| revisions.values().cloned().collect())
             .unwrap_or_default()
-    }
-
-    fn leader_seen<'b>(&'b self, pod: &'b PodRecord) -> LeaderPodSeen<'b> {
-        let group = pod.group.as_deref();
-        LeaderPodSeen {
-            name: self.store.names.name(pod.meta.name),
-            group_index: group.map_or("", |group| &group.group_index),
-            key: group.map_or("", |group| &group.revision),
-            phase: pod.phase,
-            is_ready: pod.is_ready,
-        }
     }
 
     /// Plans a pass of the pod controller.
