@@ -1,12 +1,13 @@
 //! lwsim, a wind tunnel for Kubernetes LeaderWorkerSets.
 //!
 //! The library is layered; a module imports only from modules named after it in this list:
-//! [`cli`], [`report`], [`experiment`], [`scenario`], [`backend`], [`controller`], [`scheduler`], [`topology`], [`api`], [`engine`].
+//! [`cli`], [`conform`], [`report`], [`experiment`], [`scenario`], [`backend`], [`controller`], [`scheduler`], [`topology`], [`api`], [`engine`].
 //! `docs/architecture.md` says what each of them owns and `tests/tidy.rs` enforces the order.
 
 pub mod api;
 pub mod backend;
 pub mod cli;
+pub mod conform;
 pub mod controller;
 pub mod engine;
 pub mod experiment;

@@ -8,8 +8,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// From the top to the bottom: a module imports only from those after it.
-const LAYERS: [&str; 10] = [
+const LAYERS: [&str; 11] = [
     "cli",
+    "conform",
     "report",
     "experiment",
     "scenario",
