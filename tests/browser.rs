@@ -200,6 +200,31 @@ fn the_page_opens_from_disk_and_its_controls_work() {
     browser.assert_quiet();
 }
 
+/// Runs the scenario of the README's first command and returns its page.
+fn quickstart_page() -> (tempfile::TempDir, PathBuf) {
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().join("quickstart");
+    let status = Command::new(env!("CARGO_BIN_EXE_lwsim"))
+        .args(["run", "scenarios/quickstart.yaml", "--out"])
+        .arg(&out)
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .stdout(Stdio::null())
+        .status()
+        .unwrap();
+    assert!(status.success());
+    (dir, out.join("index.html"))
+}
+
+#[test]
+fn the_page_of_the_first_command_shows_two_groups_from_nothing_to_ready() {
+    let Some(browser) = Browser::start() else { return };
+    let (_dir, page) = quickstart_page();
+    browser.open(&page);
+    assert_eq!(browser.run("return document.documentElement.dataset.groups"), "2");
+    check_slider(&browser);
+    browser.assert_quiet();
+}
+
 #[test]
 fn the_page_fits_a_phone() {
     let Some(browser) = Browser::start() else { return };

@@ -5,7 +5,7 @@
 use super::object::{GroupLabels, Names, Template};
 use super::setup::Profile;
 use crate::api::quantity::Quantity;
-use crate::api::{hash, keys};
+use crate::api::{accelerators, hash, keys};
 use crate::controller::SetBody;
 use crate::engine::{Span, entity, entity2};
 use k8s_openapi::api::core::v1::{Container, Pod, PodSpec, PodTemplateSpec};
@@ -188,25 +188,8 @@ fn asked(container: &Container, resource: &str) -> i64 {
         .map_or(0, |quantity| quantity.units_ceil())
 }
 
-/// Whether a resource counts as an accelerator in results: GPUs of any vendor and Cloud TPUs.
-pub(super) fn is_accelerator(resource: &str) -> bool {
-    resource == keys::TPU_RESOURCE || (resource.contains('/') && resource.ends_with("/gpu"))
-}
-
 fn accelerators(spec: &PodSpec) -> u32 {
-    let of = |container: &Container| -> i64 {
-        let resources = container.resources.as_ref();
-        let names = resources
-            .into_iter()
-            .flat_map(|resources| resources.limits.iter().chain(&resources.requests))
-            .flat_map(|map| map.keys())
-            .filter(|name| is_accelerator(name));
-        let mut names: Vec<&String> = names.collect();
-        names.sort_unstable();
-        names.dedup();
-        names.into_iter().map(|name| asked(container, name)).sum()
-    };
-    u32::try_from(spec.containers.iter().map(of).sum::<i64>()).unwrap_or(0)
+    u32::try_from(accelerators::asked_by(spec)).unwrap_or(u32::MAX)
 }
 
 fn requests_tpus(spec: &PodSpec) -> bool {
