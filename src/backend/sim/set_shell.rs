@@ -56,15 +56,20 @@ impl World<'_> {
                 self.enqueue(Controller::StatefulSet, record.meta.name, events);
             }
             Object::Pod(record) => {
-                // A pod whose owner changed concerns both sets.
+                // A pod whose owner changed concerns both sets. One whose owner is gone concerns nobody, also where another
+                // set has the owner's name by now (`resolveControllerRef` of the StatefulSet controller, 1.36): a set that
+                // failed to create a pod because the old one is still there meets its end by back-off alone.
                 let owners = [change.old.as_ref(), change.new.as_ref()];
                 let owners = owners.into_iter().flatten().filter_map(|object| object.meta().owner);
                 let mut last = None;
                 for owner in owners.filter(|owner| owner.kind == Kind::StatefulSet) {
-                    if last != Some(owner.name) {
+                    let is_known = |set: &Arc<SetRecord>| set.meta.uid == owner.uid;
+                    if last != Some(owner.uid)
+                        && self.set_cache.sets.get(&owner.name).is_some_and(is_known)
+                    {
                         self.enqueue(Controller::StatefulSet, owner.name, events);
                     }
-                    last = Some(owner.name);
+                    last = Some(owner.uid);
                 }
                 debug_assert!(record.meta.version > 0, "only stored pods are delivered");
             }
