@@ -6,6 +6,7 @@
 //! the name of a case.
 
 mod cluster;
+mod placement;
 
 use serde::Serialize;
 use serde_json::Value;
