@@ -1,17 +1,23 @@
-//! Scheduler traces: each pod's feasible nodes, every plugin's score for each of them, the node taken, and the message of a
-//! pod that fits nowhere.
+//! Scheduler traces: each pod's feasible nodes, every plugin's score for each of them, the node taken, the pods evicted for
+//! it, and the message of a pod that fits nowhere.
 //!
-//! Where several nodes have the best score the recorded one must be among them and is taken, so that the next step starts
+//! Where several nodes are equally good the recorded one must be among them and is taken, so that the next step starts
 //! from the recorded cluster whatever this one showed.
 
 use super::{Difference, Verdict};
+use crate::backend::sim::budgets::{BudgetedPod, disruptions_allowed};
 use crate::scheduler::{
-    Decision, NodeExplanation, PodKey, PodLabels, PodView, Profile, Scheduler, Tie, Verdict as Fit,
+    Asked, Budget, Decision, Diagnosis, NodeExplanation, PodKey, PodLabels, PodView, Preemption,
+    Profile, Sacrifice, Scheduler, Tie, Verdict as Fit,
 };
 use k8s_openapi::api::core::v1::{Node, Pod};
+use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
+
+/// The priority class whose pods never preempt; the traces hold only the value of each class.
+const NEVER_PREEMPTS: &str = "polite";
 
 /// A scheduler trace.
 #[derive(Debug, Deserialize)]
@@ -20,6 +26,11 @@ pub(super) struct Trace {
     seed: Value,
     nodes: Vec<RecordedNode>,
     steps: Vec<Step>,
+    /// `None` in traces without priorities.
+    #[serde(rename = "priorityClasses")]
+    priority_classes: Option<BTreeMap<String, i32>>,
+    #[serde(default)]
+    budgets: Vec<PodDisruptionBudget>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -36,6 +47,9 @@ struct Step {
     delete: Option<String>,
     node: Option<String>,
     unschedulable: Option<String>,
+    #[serde(default)]
+    victims: Vec<String>,
+    nominated: Option<String>,
     scores: Option<BTreeMap<String, BTreeMap<String, i64>>>,
     total: Option<BTreeMap<String, i64>>,
 }
@@ -73,17 +87,19 @@ fn difference(action: &str, object: &str, path: &str, expected: &Value, got: &Va
     }
 }
 
-struct Replay {
+struct Replay<'a> {
+    trace: &'a Trace,
     scheduler: Scheduler,
     namespace: String,
-    keys: BTreeMap<String, PodKey>,
+    /// Bound pods; keys count up, and so tell who started earlier.
+    pods: BTreeMap<String, PodKey>,
     placed: u64,
     number: usize,
     differences: Vec<Difference>,
 }
 
-impl Replay {
-    fn new(trace: &Trace) -> Result<Self, String> {
+impl<'a> Replay<'a> {
+    fn new(trace: &'a Trace) -> Result<Self, String> {
         let minor = trace.kubernetes.split('.').nth(1).and_then(|minor| minor.parse().ok());
         let minor = minor.ok_or_else(|| format!("`{}` is not a version", trace.kubernetes))?;
         let mut scheduler = Scheduler::new(Profile::default_of(minor));
@@ -98,9 +114,10 @@ impl Replay {
         }
         let seed = trace.seed.as_str().map_or_else(|| trace.seed.to_string(), str::to_owned);
         Ok(Self {
+            trace,
             scheduler,
             namespace: format!("s-{seed}"),
-            keys: BTreeMap::new(),
+            pods: BTreeMap::new(),
             placed: 0,
             number: 0,
             differences: Vec::new(),
@@ -117,35 +134,40 @@ impl Replay {
     }
 
     fn step(&mut self, step: &Step) {
-        if let Some(name) = &step.delete
-            && let Some(key) = self.keys.remove(name)
-        {
-            self.scheduler.cluster.remove_pod(key);
+        if let Some(name) = &step.delete {
+            self.remove(name);
         }
         if let Some(pod) = &step.create {
             self.create(pod, step);
         }
     }
 
+    fn remove(&mut self, pod: &str) {
+        if let Some(key) = self.pods.remove(pod) {
+            self.scheduler.cluster.remove_pod(key);
+        }
+    }
+
     fn create(&mut self, pod: &Pod, step: &Step) {
         let name = pod.metadata.name.clone().unwrap_or_default();
-        let view = self.view(pod);
-        let nodes = self.scheduler.explain(&view).nodes;
-        let feasible: Vec<NodeExplanation> =
-            nodes.into_iter().filter(|entry| entry.verdict == Fit::Fits).collect();
-        let decision = self.scheduler.schedule(&view, Tie::First);
-        let (best, message) = match decision {
-            Decision::Placed { score, .. } => {
-                let best =
-                    feasible.iter().filter(|entry| feasible.len() == 1 || entry.total == score);
-                (best.map(|entry| self.name_of(entry)).collect(), None)
+        let mut view = self.view(pod);
+        let mut outcome = self.schedule(&view);
+        if let Err(why) = &mut outcome {
+            self.preempt(&name, &mut view, why, step);
+            if view.nominated.is_some() {
+                outcome = self.schedule(&view);
             }
-            Decision::Unschedulable(why) => {
-                (Vec::new(), Some(why.message(&self.scheduler.cluster)))
-            }
+        } else {
+            self.differs(&name, "/victims", &json!(step.victims), &json!([]));
+        }
+        let (best, message) = match outcome {
+            Ok(best) => (best, None),
+            Err(why) => (Vec::new(), Some(why.message(&self.scheduler.cluster))),
         };
         self.differs(&name, "/unschedulable", &json!(step.unschedulable), &json!(message));
-        self.compare_scores(&name, &feasible, step);
+        if self.trace.steps.iter().any(|step| step.scores.is_some()) {
+            self.compare_scores(&name, &view, step);
+        }
         let Some(recorded) = &step.node else { return };
         if !best.contains(recorded) {
             self.differs(&name, "/node", &json!(recorded), &json!(best));
@@ -154,7 +176,78 @@ impl Replay {
         self.placed += 1;
         let key = PodKey(self.placed);
         self.scheduler.cluster.add_pod(key, &view, node);
-        self.keys.insert(name, key);
+        self.pods.insert(name, key);
+    }
+
+    /// Returns the equally good nodes, or why there is none.
+    fn schedule(&mut self, view: &PodView) -> Result<Vec<String>, Box<Diagnosis>> {
+        match self.scheduler.schedule(view, Tie::First) {
+            Decision::Placed { node, feasible: 1, .. } => {
+                Ok(vec![self.scheduler.cluster.node_name(node).to_owned()])
+            }
+            Decision::Placed { score, .. } => {
+                let feasible = self.feasible(view);
+                let best = feasible.iter().filter(|entry| entry.total == score);
+                Ok(best.map(|entry| self.name_of(entry)).collect())
+            }
+            Decision::Unschedulable(why) => Err(why),
+        }
+    }
+
+    fn feasible(&mut self, view: &PodView) -> Vec<NodeExplanation> {
+        let nodes = self.scheduler.explain(view).nodes.into_iter();
+        nodes.filter(|entry| entry.verdict == Fit::Fits).collect()
+    }
+
+    /// Looks for victims, compares them with the recorded ones, and lets the recorded ones go.
+    fn preempt(&mut self, pod: &str, view: &mut PodView, why: &mut Diagnosis, step: &Step) {
+        let budgets = self.budgets();
+        let started = |key: PodKey| key.0;
+        let asked = Asked { budgets: &budgets, started: &started, offset: 0 };
+        let found = self.scheduler.preempt(view, asked);
+        let best = match &found {
+            Preemption::Found { sacrifices, equals } => &sacrifices[..*equals],
+            Preemption::NotEligible(_) | Preemption::Nothing(_) => &[],
+        };
+        let named: Vec<(String, Vec<String>)> =
+            best.iter().map(|sacrifice| self.named(sacrifice)).collect();
+        let node = step.nominated.as_ref().or(step.node.as_ref());
+        let mut victims = step.victims.clone();
+        victims.sort();
+        let is_among =
+            named.iter().any(|(at, pods)| *pods == victims && node.is_none_or(|node| node == at));
+        if !is_among && !(named.is_empty() && victims.is_empty()) {
+            self.differs(pod, "/victims", &json!([node, victims]), &json!(named));
+        }
+        if !victims.is_empty() {
+            view.nominated = node.and_then(|node| self.scheduler.cluster.node(node));
+        }
+        for victim in &victims {
+            self.remove(victim);
+        }
+        why.preemption = Some(found);
+    }
+
+    fn named(&self, sacrifice: &Sacrifice) -> (String, Vec<String>) {
+        let node = self.scheduler.cluster.node_name(sacrifice.node).to_owned();
+        let is_victim = |key: &PodKey| sacrifice.victims.contains(key);
+        let pods = self.pods.iter().filter(|(_, key)| is_victim(key));
+        (node, pods.map(|(name, _)| name.clone()).collect())
+    }
+
+    /// Returns the budgets as the disruption controller has them: all bound pods are ready, and none has a controller.
+    fn budgets(&mut self) -> Vec<Budget> {
+        let trace = self.trace;
+        let budget = |budget: &PodDisruptionBudget| {
+            let spec = budget.spec.clone().unwrap_or_default();
+            let cluster = &mut self.scheduler.cluster;
+            let mut counted = Budget::new(cluster, &self.namespace, spec.selector.as_ref(), 0);
+            let chosen = cluster.pods().filter(|pod| counted.protects(cluster, pod));
+            let chosen = vec![BudgetedPod { is_healthy: true, controller: None }; chosen.count()];
+            counted.allowed = disruptions_allowed(&spec, &chosen).into();
+            counted
+        };
+        trace.budgets.iter().map(budget).collect()
     }
 
     fn name_of(&self, entry: &NodeExplanation) -> String {
@@ -162,8 +255,15 @@ impl Replay {
     }
 
     fn view(&mut self, pod: &Pod) -> PodView {
+        let mut spec = pod.spec.clone().unwrap_or_default();
+        if let (Some(classes), Some(class)) =
+            (&self.trace.priority_classes, &spec.priority_class_name)
+        {
+            spec.priority = classes.get(class).copied();
+            spec.preemption_policy = (class == NEVER_PREEMPTS).then(|| "Never".to_owned());
+        }
         let cluster = &mut self.scheduler.cluster;
-        let class = cluster.class(&self.namespace, &pod.spec.clone().unwrap_or_default());
+        let class = cluster.class(&self.namespace, &spec);
         let labels =
             pod.metadata.labels.iter().flatten().map(|(key, value)| (key.as_str(), value.as_str()));
         let labels = PodLabels::from_texts(&mut cluster.symbols, labels);
@@ -171,7 +271,8 @@ impl Replay {
     }
 
     /// Compares feasible nodes and their scores. A single feasible node is not scored, and the trace then names none.
-    fn compare_scores(&mut self, pod: &str, feasible: &[NodeExplanation], step: &Step) {
+    fn compare_scores(&mut self, pod: &str, view: &PodView, step: &Step) {
+        let feasible = self.feasible(view);
         let Some(scores) = &step.scores else {
             if step.node.is_some() {
                 let names: Vec<String> = feasible.iter().map(|entry| self.name_of(entry)).collect();
@@ -183,7 +284,7 @@ impl Replay {
         let mut got: Vec<String> = feasible.iter().map(|entry| self.name_of(entry)).collect();
         got.sort();
         self.differs(pod, "/feasible", &json!(names), &json!(got));
-        for entry in feasible {
+        for entry in &feasible {
             let node = self.name_of(entry);
             let Some(recorded) = scores.get(&node) else { continue };
             let given: BTreeMap<String, i64> =

@@ -2,6 +2,8 @@
 
 use super::cluster::Cluster;
 use super::framework::{Plugin, PluginSet, Reasons, Verdict};
+use super::preemption::{Helplessness, Preemption};
+use std::collections::BTreeMap;
 
 /// What the filters said about all nodes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -16,6 +18,8 @@ pub struct Diagnosis {
     pub rejected_by: PluginSet,
     /// Nodes by reason number.
     counts: Vec<(u8, u32)>,
+    /// What came of the search for pods to evict. Without one, no pod is taken to have a lower priority.
+    pub preemption: Option<Preemption>,
     minor: u32,
     never_preempts: bool,
 }
@@ -59,34 +63,52 @@ impl Diagnosis {
     }
 
     /// Returns the message of the event and of the condition `PodScheduled` (kube-scheduler 1.36 `FitError`).
-    ///
-    /// # Differs from the real thing
-    /// Pods that could be evicted are not looked for: each node where that could help counts as one without victims.
     pub fn message(&self, cluster: &Cluster) -> String {
         if self.nodes == 0 {
             return "no nodes available to schedule pods".to_owned();
         }
         let reasons =
             self.reasons(cluster).into_iter().map(|(text, count)| format!("{count} {text}"));
-        let mut message = format!("0/{} nodes are available: {}. ", self.nodes, sorted(reasons));
+        let mut message = format!("0/{} nodes are available: {}.", self.nodes, sorted(reasons));
+        if matches!(self.preemption, Some(Preemption::Found { .. })) {
+            return message; // Success has no message.
+        }
         // The plugin DynamicResources is part of the default profile from 1.34 on, and speaks first.
-        if self.minor >= 34 {
-            message.push_str("no new claims to deallocate, ");
-        }
-        message.push_str("preemption: ");
-        if self.never_preempts {
-            message.push_str("not eligible due to preemptionPolicy=Never.");
-            return message;
-        }
-        let outcomes = [
-            (self.unschedulable, "No preemption victims found for incoming pod"),
-            (self.hopeless, "Preemption is not helpful for scheduling"),
+        message.push_str(if self.minor >= 34 { " no new claims to deallocate," } else { "" });
+        message.push_str(" preemption: ");
+        message + &self.no_victims(cluster)
+    }
+
+    fn no_victims(&self, cluster: &Cluster) -> String {
+        let assumed = [
+            (Helplessness::NoVictims, self.unschedulable),
+            (Helplessness::NotHelpful, self.hopeless),
         ];
-        let outcomes = outcomes
-            .iter()
-            .filter(|entry| entry.0 > 0)
-            .map(|(count, text)| format!("{count} {text}"));
-        message + &format!("0/{} nodes are available: {}.", self.nodes, sorted(outcomes))
+        let outcomes: &[(Helplessness, u32)] = match &self.preemption {
+            Some(Preemption::NotEligible(why)) => return (*why).to_owned(),
+            None if self.never_preempts => {
+                return "not eligible due to preemptionPolicy=Never.".to_owned();
+            }
+            Some(Preemption::Nothing(outcomes)) => outcomes,
+            Some(Preemption::Found { .. }) | None => &assumed,
+        };
+        let mut counts: BTreeMap<String, u32> = BTreeMap::new();
+        for &(why, nodes) in outcomes.iter().filter(|entry| entry.1 > 0) {
+            let texts = match why {
+                Helplessness::NoVictims => {
+                    vec!["No preemption victims found for incoming pod".to_owned()]
+                }
+                Helplessness::NotHelpful => {
+                    vec!["Preemption is not helpful for scheduling".to_owned()]
+                }
+                Helplessness::Rejected(reasons) => reasons.texts(&cluster.resources),
+            };
+            for text in texts {
+                *counts.entry(text).or_default() += nodes;
+            }
+        }
+        let counts = counts.into_iter().map(|(text, nodes)| format!("{nodes} {text}"));
+        format!("0/{} nodes are available: {}.", self.nodes, sorted(counts))
     }
 }
 

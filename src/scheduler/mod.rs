@@ -18,6 +18,7 @@ mod incoming;
 mod labels;
 mod plugins;
 mod pod;
+mod preemption;
 #[cfg(test)]
 mod reference;
 mod registry;
@@ -41,6 +42,7 @@ pub use pod::{
     ClassId, Effect, HostPort, KeyedTerm, NodeTerm, PodClass, PodKey, PodView, Spread, Taint,
     Tolerated, Toleration,
 };
+pub use preemption::{Asked, Budget, Helplessness, Preemption, Sacrifice};
 pub use registry::{FitStrategy, Profile, ScoredResources};
 pub use resources::{RESOURCES_MAX, Requests, ResourceId, Resources};
 pub use schedule::{Decision, Scheduler, Tie, TieRule};

@@ -190,6 +190,8 @@ pub struct PodView {
     pub extra: Option<Arc<ExtraTerms>>,
     /// Pods that default spreading counts it against: see [`Cluster::owner_selector`].
     pub owner_selector: Option<Counted>,
+    /// Identity, where others may have been nominated in its name.
+    pub key: Option<PodKey>,
     /// `status.nominatedNodeName`: tried first.
     pub nominated: Option<NodeIndex>,
 }
@@ -297,6 +299,7 @@ impl Cluster {
             node_selector: SmallVec::new(),
             extra: (!extra.is_empty()).then(|| Arc::new(ExtraTerms(extra))),
             owner_selector: None,
+            key: None,
             nominated: None,
         }
     }

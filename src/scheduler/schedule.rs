@@ -3,17 +3,18 @@
 //! # Differs from the real thing
 //! Nodes are filtered one after another and not by 16 workers, so the number that is looked at is exact where the real one
 //! overshoots by chance. Verdicts and scores that hang on nothing but class and node are kept until the node changes; the
-//! outcome is the same. Pods that are nominated to a node do not yet reserve its resources against others.
+//! outcome is the same.
 
 use super::cluster::{Cluster, NodeIndex};
 use super::diagnosis::Diagnosis;
 use super::framework::{Basis, Cycle, Filter, Plugin, PreFilter, PreScore, Score, Verdict};
 use super::incoming::Incoming;
-use super::pod::{ClassId, PodView};
+use super::pod::{ClassId, PodKey, PodView};
 use super::registry::Profile;
 use crate::engine::Stream;
 use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
+use std::collections::BTreeMap;
 
 /// Classes whose static verdicts are kept. An assumption: a run has fewer templates at one time.
 const COLUMNS_MAX: usize = 256;
@@ -66,6 +67,8 @@ pub struct Scheduler {
     pub(super) profile: Profile,
     pub(super) filters: Vec<Box<dyn Filter>>,
     pub(super) scores: Vec<(i64, Box<dyn Score>)>,
+    /// Pods that wait for a node to become free for them, with the node.
+    pub(super) nominated: BTreeMap<PodKey, (PodView, NodeIndex)>,
     columns: FxHashMap<ClassId, Column>,
     next: usize,
     scratch: Scratch,
@@ -125,6 +128,7 @@ impl Scheduler {
             filters: profile.filters(),
             scores: profile.scores(),
             profile,
+            nominated: BTreeMap::new(),
             columns: FxHashMap::default(),
             next: 0,
             scratch: Scratch::default(),
@@ -139,8 +143,9 @@ impl Scheduler {
     /// Decides where a pod goes. The cluster does not change: place the pod with [`Cluster::add_pod`].
     pub fn schedule(&mut self, pod: &PodView, tie: Tie<'_>) -> Decision {
         self.cluster.refresh();
+        let reserved = self.reserved(pod);
         let incoming = self.resolve(pod);
-        let Self { cluster, profile, filters, scores, columns, next, scratch } = self;
+        let Self { cluster, profile, filters, scores, columns, next, scratch, .. } = self;
         let cycle = Cycle { cluster, pod, incoming: &incoming };
         let nodes = cluster.nodes.order().len();
         let mut diagnosis = Diagnosis::new(nodes, profile.minor, pod.class.never_preempts);
@@ -156,7 +161,8 @@ impl Scheduler {
         }
         let column = columns.entry(pod.class.id).or_default();
         column.refresh(&cycle, filters);
-        let mut search = Search { cycle: &cycle, filters, active: &scratch.active, column };
+        let active = &scratch.active;
+        let mut search = Search { cycle: &cycle, filters, active, column, reserved: &reserved };
         if let Some(node) = pod.nominated.filter(|&node| search.judge(node).is_none()) {
             return Decision::Placed { node, score: 0, ties: 1, feasible: 1, evaluated: 1 };
         }
@@ -172,6 +178,18 @@ impl Scheduler {
                 choose(scratch, tie, evaluated)
             }
         }
+    }
+
+    /// Returns the nodes that pods nominated to them keep this one from, and what the filters say about them then.
+    fn reserved(&mut self, pod: &PodView) -> Vec<(NodeIndex, (Plugin, Verdict))> {
+        let mut nodes: Vec<NodeIndex> = self.nominated.values().map(|(_, node)| *node).collect();
+        nodes.sort_unstable();
+        nodes.dedup();
+        nodes.retain(|&node| self.cluster.is_present(node));
+        nodes
+            .into_iter()
+            .filter_map(|node| Some((node, self.rejection_beside_nominated(pod, node)?)))
+            .collect()
     }
 
     pub(super) fn resolve(&mut self, pod: &PodView) -> Incoming {
@@ -236,11 +254,16 @@ struct Search<'a> {
     filters: &'a [Box<dyn Filter>],
     active: &'a Active,
     column: &'a mut Column,
+    /// Nodes that are kept for others.
+    reserved: &'a [(NodeIndex, (Plugin, Verdict))],
 }
 
 impl Search<'_> {
     /// Returns what keeps the pod off a node.
     fn judge(&mut self, node: NodeIndex) -> Option<Rejection> {
+        if let Some((_, (plugin, verdict))) = self.reserved.iter().find(|entry| entry.0 == node) {
+            return Some(Rejection::Fresh(*plugin, *verdict));
+        }
         match self.column.codes.get(node.at()) {
             Some(0) => {}
             Some(code) => return Some(Rejection::Known(usize::from(code - 1))),

@@ -4,6 +4,7 @@
 //! the node life cycle, the kubelet and the scheduler loop. Never holds an LWS rule or a scheduling rule: it asks
 //! `controller` and `scheduler`.
 
+pub mod budgets;
 mod cache;
 mod client;
 mod collector;

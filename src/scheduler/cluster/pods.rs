@@ -66,6 +66,7 @@ impl PlacedPod {
             node_selector: SmallVec::new(),
             extra: self.extra,
             owner_selector: None,
+            key: None,
             nominated: None,
         }
     }
@@ -316,6 +317,11 @@ impl Cluster {
     pub fn node(&self, name: &str) -> Option<NodeIndex> {
         let node = self.nodes.find(self.symbols.find(name)?)?;
         self.nodes.is_present[node.at()].then_some(node)
+    }
+
+    /// Returns whether a node is there.
+    pub fn is_present(&self, node: NodeIndex) -> bool {
+        self.nodes.is_present.get(node.at()).is_some_and(|is_present| *is_present)
     }
 
     /// Brings derived orders up to date; scheduling does it by itself.
