@@ -22,6 +22,8 @@ pub(super) fn setup(has_max_unavailable: bool) -> Setup {
         nodes: (0..NODES).map(|index| Arc::new(node(index))).collect(),
         workloads: Vec::new(),
         timeline: Vec::new(),
+        priority_classes: Vec::new(),
+        budgets: Vec::new(),
         params: Params::default(),
         horizon: HORIZON,
         events_max: EVENTS_MAX,

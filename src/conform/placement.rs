@@ -203,7 +203,12 @@ impl<'a> Replay<'a> {
     fn preempt(&mut self, pod: &str, view: &mut PodView, why: &mut Diagnosis, step: &Step) {
         let budgets = self.budgets();
         let started = |key: PodKey| key.0;
-        let asked = Asked { budgets: &budgets, started: &started, offset: 0 };
+        let asked = Asked {
+            budgets: &budgets,
+            started: &started,
+            is_preempted: &|_| false, // The recorder lets victims go at once.
+            offset: 0,
+        };
         let found = self.scheduler.preempt(view, asked);
         let best = match &found {
             Preemption::Found { sacrifices, equals } => &sacrifices[..*equals],

@@ -100,6 +100,8 @@ pub struct Asked<'a> {
     pub budgets: &'a [Budget],
     /// When a pod started, in any unit; later is larger.
     pub started: &'a dyn Fn(PodKey) -> u64,
+    /// Whether the scheduler itself has evicted a pod that is not gone yet.
+    pub is_preempted: &'a dyn Fn(PodKey) -> bool,
     /// The candidate at which the search begins, drawn by the caller; taken modulo their number.
     pub offset: usize,
 }
@@ -184,10 +186,11 @@ impl Scheduler {
             && !verdicts
                 .iter()
                 .any(|(at, verdict)| *at == node && matches!(verdict, Verdict::Hopeless(_)))
-            && self
-                .cluster
-                .pods_on(node)
-                .any(|other| other.is_terminating && other.class.priority < pod.class.priority)
+            && self.cluster.pods_on(node).any(|other| {
+                other.is_terminating
+                    && other.class.priority < pod.class.priority
+                    && (asked.is_preempted)(other.key)
+            })
         {
             return Preemption::NotEligible(
                 "not eligible due to a terminating pod on the nominated node.",
@@ -410,7 +413,8 @@ mod tests {
         fn drawn(&mut self, gpus: u32, budgets: &[Budget]) -> String {
             let pod = self.pod(100, gpus, "new");
             let before: Vec<u64> = self.scheduler.cluster.pods().map(|pod| pod.key.0).collect();
-            let asked = Asked { budgets, started: &|key| key.0, offset: 0 };
+            let asked =
+                Asked { budgets, started: &|key| key.0, is_preempted: &|_| false, offset: 0 };
             let found = self.scheduler.preempt(&pod, asked);
             let mut after: Vec<u64> = self.scheduler.cluster.pods().map(|pod| pod.key.0).collect();
             after.sort_unstable();

@@ -14,6 +14,7 @@ mod lws_shell;
 mod node_life;
 mod nodes;
 mod object;
+mod preempting;
 mod queue;
 mod run;
 mod schedule;

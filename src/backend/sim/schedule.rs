@@ -22,7 +22,7 @@ use crate::scheduler::{
     PodKey, PodLabels, PodView, Profile, Scheduler, Tie, TieRule,
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -37,20 +37,24 @@ pub(super) enum SchedulingEvent {
     Free,
     /// A binding reaches the API server.
     Bind { pod: NameId, uid: Uid, node: NameId },
+    /// The deletion of a pod that must make room reaches the API server.
+    Evict { victim: NameId, uid: Uid },
 }
 
 /// Order in the active queue: priority, then the time of entry.
 type Turn = (Reverse<i32>, Time, u64);
 
 #[derive(Debug)]
-struct Waiting {
-    uid: Uid,
+pub(super) struct Waiting {
+    pub(super) uid: Uid,
     place: Place,
     priority: i32,
     attempts: u32,
     /// When it last entered the queue.
     since: Time,
     message: Option<Arc<str>>,
+    /// `status.nominatedNodeName`.
+    pub(super) nominated: Option<NodeIndex>,
 }
 
 #[derive(Debug)]
@@ -77,7 +81,7 @@ struct Shared {
 /// The scheduler's state.
 pub(super) struct Scheduling {
     pub(super) scheduler: Scheduler,
-    waiting: BTreeMap<NameId, Waiting>,
+    pub(super) waiting: BTreeMap<NameId, Waiting>,
     active: BTreeSet<(Turn, NameId)>,
     backoff: BTreeSet<(Turn, NameId)>,
     unschedulable: BTreeSet<NameId>,
@@ -85,7 +89,13 @@ pub(super) struct Scheduling {
     shared: FxHashMap<u64, Shared>,
     nodes: FxHashMap<NameId, NodeIndex>,
     node_names: FxHashMap<NodeIndex, NameId>,
-    client: Bucket,
+    pub(super) client: Bucket,
+    /// When pods were bound; the real scheduler takes the kubelet's start time.
+    pub(super) starts: FxHashMap<PodKey, Time>,
+    /// Pods that the scheduler has evicted and that are not gone yet.
+    pub(super) preempted: FxHashSet<PodKey>,
+    /// Priorities of all pods that were ever seen.
+    pub(super) priorities: BTreeSet<i32>,
     is_busy: bool,
     entries: u64,
     /// Moves with everything that may make a pod fit.
@@ -106,6 +116,9 @@ impl Scheduling {
             nodes: FxHashMap::default(),
             node_names: FxHashMap::default(),
             client: Bucket::new(setup.params.scheduler_client),
+            starts: FxHashMap::default(),
+            preempted: FxHashSet::default(),
+            priorities: BTreeSet::new(),
             is_busy: false,
             entries: 0,
             version: 0,
@@ -148,13 +161,18 @@ impl Scheduling {
             attempts: 0,
             since: now,
             message: None,
+            nominated: None,
         };
         self.waiting.insert(name, waiting);
         self.active.insert((turn, name));
     }
 
     fn leave(&mut self, name: NameId) {
-        match self.waiting.remove(&name).map(|waiting| waiting.place) {
+        let waiting = self.waiting.remove(&name);
+        if let Some(waiting) = &waiting {
+            self.scheduler.forget_nomination(key_of(waiting.uid));
+        }
+        match waiting.map(|waiting| waiting.place) {
             Some(Place::Active(turn)) => drop(self.active.remove(&(turn, name))),
             Some(Place::Backoff(turn)) => drop(self.backoff.remove(&(turn, name))),
             Some(Place::Unschedulable { .. }) => drop(self.unschedulable.remove(&name)),
@@ -229,6 +247,8 @@ impl Scheduling {
     }
 
     fn forget(&mut self, key: PodKey, setup: &Setup, now: Time) {
+        self.starts.remove(&key);
+        self.preempted.remove(&key);
         if let Some(view) = self.scheduler.cluster.remove_pod(key).map(PlacedPod::into_view) {
             self.wake_by(ClusterEvent::PodRemoved(&view), setup, now);
         }
@@ -312,8 +332,7 @@ impl World<'_> {
         } else if record.meta.deleting.is_some() {
             self.scheduling.leave(name);
         } else if old.is_none() && self.is_ours(record) {
-            let priority =
-                record.template.base.spec.as_ref().and_then(|spec| spec.priority).unwrap_or(0);
+            let priority = self.view(record).class.priority;
             self.scheduling.enter(name, record.meta.uid, priority, self.now);
         }
     }
@@ -333,6 +352,7 @@ impl World<'_> {
     fn pod_is_bound(&mut self, record: &Arc<PodRecord>, node: NameId) {
         let key = pod_key(record);
         let view = self.view(record);
+        self.scheduling.starts.insert(key, self.now);
         let cluster = &mut self.scheduling.scheduler.cluster;
         if cluster.pod(key).is_none()
             && let Some(index) = self.scheduling.nodes.get(&node).copied()
@@ -401,7 +421,13 @@ impl World<'_> {
                     Event::Scheduling(SchedulingEvent::Bind { pod: name, uid: pod.meta.uid, node }),
                 );
             }
-            Decision::Unschedulable(diagnosis) => {
+            Decision::Unschedulable(mut diagnosis) => {
+                let sent = self.now + took;
+                let mut view = view;
+                view.nominated = self.post_filter(pod, &view, &mut diagnosis, sent, events);
+                if let Some(waiting) = self.scheduling.waiting.get_mut(&name) {
+                    waiting.nominated = view.nominated;
+                }
                 let message: Arc<str> =
                     diagnosis.message(&self.scheduling.scheduler.cluster).into();
                 self.unschedulable(pod, &message, diagnosis.rejected_by, view);
@@ -453,6 +479,7 @@ impl World<'_> {
                 self.scheduling.is_busy = false;
                 self.kick(events);
             }
+            SchedulingEvent::Evict { victim, uid } => self.evict_now(victim, uid),
             SchedulingEvent::Bind { pod, uid, node } => {
                 let is_there = self.pod(pod).is_some_and(|record| {
                     record.meta.uid == uid
@@ -515,6 +542,9 @@ impl World<'_> {
             add(keys::WORKER_INDEX, &pod.ordinal.to_string());
         }
         let mut view = cluster.view(&shared.class, PodLabels::new(Arc::clone(&shared.labels), own));
+        view.key = Some(pod_key(pod));
+        view.nominated =
+            self.scheduling.waiting.get(&pod.meta.name).and_then(|waiting| waiting.nominated);
         view.node_selector = shared.node_selector.iter().copied().collect();
         view.owner_selector = shared.owner_selector;
         if let Some(admitted) = &pod.admitted {
@@ -553,8 +583,10 @@ impl World<'_> {
         let class = if let Some(class) = scheduling.classes.get(&class_key) {
             Arc::clone(class)
         } else {
-            let spec = template.base.spec.clone().unwrap_or_default();
+            let mut spec = template.base.spec.clone().unwrap_or_default();
+            self.setup.priority_of(&mut spec);
             let class = scheduling.scheduler.cluster.class(namespace, &spec);
+            scheduling.priorities.insert(class.priority);
             scheduling.classes.insert(class_key, Arc::clone(&class));
             class
         };
@@ -577,10 +609,10 @@ impl World<'_> {
     }
 }
 
-fn key_of(uid: Uid) -> PodKey {
+pub(super) fn key_of(uid: Uid) -> PodKey {
     PodKey(u64::try_from(uid.0).expect("simulated UIDs count from 1"))
 }
 
-fn pod_key(pod: &PodRecord) -> PodKey {
+pub(super) fn pod_key(pod: &PodRecord) -> PodKey {
     key_of(pod.meta.uid)
 }

@@ -5,7 +5,8 @@
 use crate::api::lws::LeaderWorkerSet;
 use crate::engine::{Distribution, Span};
 use k8s_openapi::api::apps::v1::StatefulSet;
-use k8s_openapi::api::core::v1::{Node, Pod, Service};
+use k8s_openapi::api::core::v1::{Node, Pod, PodSpec, Service};
+use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use std::sync::Arc;
 
 /// Everything that a run needs but its seed.
@@ -19,12 +20,54 @@ pub struct Setup {
     pub workloads: Vec<Workload>,
     /// What happens later, in the scenario's order.
     pub timeline: Vec<Entry>,
+    /// Priority classes beside the system's own.
+    pub priority_classes: Vec<PriorityClass>,
+    /// PodDisruptionBudgets.
+    pub budgets: Vec<Arc<PodDisruptionBudget>>,
     /// Delays and limits.
     pub params: Params,
     /// End of the run at the latest.
     pub horizon: Span,
     /// Engine events at the most; reaching it ends the run with an error.
     pub events_max: u64,
+}
+
+impl Setup {
+    /// Resolves a pod's priority class, as the admission plugin `Priority` does (kube-apiserver 1.36).
+    pub fn priority_of(&self, spec: &mut PodSpec) {
+        let known = |name: &str| self.priority_classes.iter().find(|class| class.name == name);
+        let class = match spec.priority_class_name.as_deref().filter(|name| !name.is_empty()) {
+            Some(name) => {
+                let system = SYSTEM_CLASSES.iter().find(|class| class.0 == name);
+                spec.priority = system.map(|class| class.1).or(spec.priority);
+                known(name)
+            }
+            None => self.priority_classes.iter().find(|class| class.is_global_default),
+        };
+        if let Some(class) = class {
+            spec.priority = Some(class.value);
+            if class.never_preempts {
+                spec.preemption_policy = Some("Never".to_owned());
+            }
+        }
+    }
+}
+
+/// Classes that every cluster has (`scheduling.SystemPriorityClasses`).
+pub const SYSTEM_CLASSES: [(&str, i32); 2] =
+    [("system-cluster-critical", 2_000_000_000), ("system-node-critical", 2_000_001_000)];
+
+/// A priority class.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PriorityClass {
+    /// Name.
+    pub name: String,
+    /// Value.
+    pub value: i32,
+    /// Whether it is for pods that name none.
+    pub is_global_default: bool,
+    /// Whether `preemptionPolicy` is Never.
+    pub never_preempts: bool,
 }
 
 /// Version of the control plane.

@@ -58,6 +58,8 @@ impl Trial {
                 nodes,
                 workloads: Vec::new(),
                 timeline: Vec::new(),
+                priority_classes: Vec::new(),
+                budgets: Vec::new(),
                 params: params(),
                 horizon: Span::from_secs(24 * 3600),
                 events_max: 5_000_000,

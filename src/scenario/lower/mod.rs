@@ -7,6 +7,7 @@ mod control;
 mod distribution;
 mod names;
 mod nodes;
+mod priorities;
 mod profiles;
 mod timeline;
 mod workloads;
@@ -15,9 +16,11 @@ use super::diagnostic::{Code, Diagnostic, has_errors, suggestion};
 use super::load::{Loaded, Variant};
 use super::schema::{KubernetesVersion, Scenario};
 use super::tree::{At, Node};
-use crate::backend::sim::setup::{Kubernetes, Setup};
+use crate::backend::sim::setup::{Kubernetes, PriorityClass, Setup};
+use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use names::Names;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 pub use profiles::builtin_profiles;
 
@@ -63,12 +66,25 @@ struct Lowering<'a> {
     problems: Vec<Diagnostic>,
     /// Manifests of sets by `namespace/name`, as the user's writes up to here leave them.
     sets: BTreeMap<String, Node>,
+    priority_classes: Vec<PriorityClass>,
+    budgets: Vec<Arc<PodDisruptionBudget>>,
+    /// Priority classes that pods name, with the places.
+    classes_named: Vec<(String, At)>,
 }
 
 impl<'a> Lowering<'a> {
     fn new(loaded: &'a Loaded, variant: &'a Variant) -> Self {
         let Variant { scenario, tree, .. } = variant;
-        Self { loaded, scenario, tree, problems: Vec::new(), sets: BTreeMap::new() }
+        Self {
+            loaded,
+            scenario,
+            tree,
+            problems: Vec::new(),
+            sets: BTreeMap::new(),
+            priority_classes: Vec::new(),
+            budgets: Vec::new(),
+            classes_named: Vec::new(),
+        }
     }
 }
 
@@ -85,11 +101,14 @@ impl Lowering<'_> {
         let names = Names::new(workloads.iter().chain(applied.values().flatten()), &nodes);
         let timeline = self.timeline(applied, &names, &labels);
         let workloads = existing.into_iter().chain(workloads).collect();
+        self.check_priority_classes();
         Some(Setup {
             kubernetes,
             nodes,
             workloads,
             timeline: timeline?,
+            priority_classes: std::mem::take(&mut self.priority_classes),
+            budgets: std::mem::take(&mut self.budgets),
             params: params?,
             horizon: self.scenario.horizon.0,
             events_max,

@@ -26,7 +26,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Where pod templates stand in the objects that have them.
-const TEMPLATES: [&str; 4] = [
+pub(super) const TEMPLATES: [&str; 4] = [
     "spec.leaderWorkerTemplate.leaderTemplate.spec",
     "spec.leaderWorkerTemplate.workerTemplate.spec",
     "spec.template.spec",
@@ -111,9 +111,12 @@ impl Lowering<'_> {
             self.change(&mut object, path);
             let Some(lowered) = self.object(&mut object) else { continue };
             self.check_labels(&object, labels);
+            self.note_priority_classes(&object);
             let at = object.place_of("metadata.name");
             let (_, namespace, name) = super::names::identity(&lowered);
-            self.sets.insert(format!("{namespace}/{name}"), object);
+            if kind_of(&object) == keys::KIND {
+                self.sets.insert(format!("{namespace}/{name}"), object);
+            }
             // A faulty profile is reported once; the objects are still checked.
             if let Some(profile) = &profile {
                 workloads.push((
@@ -255,6 +258,8 @@ impl Lowering<'_> {
                 self.report_at(diagnostic, object.place_of("apiVersion"));
                 None
             }
+            ("PriorityClass", "scheduling.k8s.io/v1") => self.priority_class(object),
+            ("PodDisruptionBudget", "policy/v1") => self.budget(object),
             _ => {
                 let message = format!("{kind} `{name}` is not simulated");
                 self.report_at(
