@@ -6,6 +6,7 @@
 
 pub mod budgets;
 mod cache;
+pub mod check;
 mod client;
 mod collector;
 mod groups;
@@ -33,4 +34,4 @@ mod waits;
 mod watch;
 mod world;
 
-pub use run::run;
+pub use run::{Finished, Options, run, run_with};

@@ -128,6 +128,11 @@ impl WorkQueue {
         (Span((BACKOFF_FIRST.0 * factor).min(BACKOFF_MAX.0)), is_futile)
     }
 
+    /// Whether the last pass of the key failed.
+    pub(super) fn is_failing(&self, name: NameId) -> bool {
+        self.keys.get(&name).is_some_and(|key| key.failures > 0)
+    }
+
     /// Whether a pass of the key failed at another version of the store than this one.
     pub(super) fn failed_before(&self, name: NameId, version: u64) -> bool {
         self.keys

@@ -1,19 +1,58 @@
 //! One simulated run from set-up to end.
 
+use super::check::{Checks, Violation};
 use super::object::{Meta, NodeRecord};
 use super::setup::Setup;
-use super::world::World;
+use super::world::{Events, World};
 use crate::backend::record::{Outcome, Record, RunEnd};
 use crate::engine::{Queue, Stop, Time, run as run_engine};
 use std::sync::Arc;
+
+/// How a run is played, beside its seed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Options {
+    /// Whether the rules of [`super::check`] watch it.
+    pub check: bool,
+}
+
+/// A run that is over.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Finished {
+    /// How it ended.
+    pub end: RunEnd,
+    /// Rules that were broken, in the order of time; empty where none was watched.
+    pub violations: Vec<Violation>,
+}
 
 /// Runs a set-up with a seed and tells `sink` what happens, in time order.
 ///
 /// The same set-up and seed give the same records on any machine.
 pub fn run(setup: &Setup, seed: u64, sink: &mut dyn FnMut(&Record)) -> RunEnd {
+    run_with(setup, seed, &Options::default(), sink).end
+}
+
+/// Runs a set-up as [`run`] does, with options.
+pub fn run_with(
+    setup: &Setup,
+    seed: u64,
+    options: &Options,
+    sink: &mut dyn FnMut(&Record),
+) -> Finished {
     let mut events = Queue::new();
     let mut world = World::new(setup, seed, sink);
-    for (index, node) in setup.nodes.iter().enumerate() {
+    if options.check {
+        world.checks = Some(Box::default());
+    }
+    begin(&mut world, &mut events);
+    let stop = run_engine(&mut world, &mut events, Time::ZERO + setup.horizon, setup.events_max);
+    let end = end(&mut world, &events, stop);
+    let violations = world.checks.take().map(|checks| Checks::into_violations(*checks));
+    Finished { end, violations: violations.unwrap_or_default() }
+}
+
+/// Puts the nodes there and starts the user.
+pub(super) fn begin(world: &mut World<'_>, events: &mut Events) {
+    for (index, node) in world.setup.nodes.iter().enumerate() {
         let name = world.store.names.intern("", node.metadata.name.as_deref().unwrap_or_default());
         let index = u32::try_from(index).expect("fewer than 2^32 nodes");
         let record = NodeRecord {
@@ -28,8 +67,12 @@ pub fn run(setup: &Setup, seed: u64, sink: &mut dyn FnMut(&Record)) -> RunEnd {
     }
     // The cluster is there before the run: its caches are in step.
     world.prime();
-    world.start(&mut events);
-    let stop = run_engine(&mut world, &mut events, Time::ZERO + setup.horizon, setup.events_max);
+    world.start(events);
+}
+
+/// Says how a run has ended.
+pub(super) fn end(world: &mut World<'_>, events: &Events, stop: Stop) -> RunEnd {
+    let setup = world.setup;
     world.now = events.now();
     let waits = world.waits();
     let at = match stop {

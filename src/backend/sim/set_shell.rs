@@ -78,7 +78,7 @@ impl World<'_> {
     }
 
     /// Plans a sync.
-    pub(super) fn set_pass(&mut self, key: NameId) -> Process {
+    pub(super) fn set_pass(&self, key: NameId) -> Process {
         let Some(set) = self.set_cache.sets.get(&key).cloned() else {
             return idle(Controller::StatefulSet, key);
         };

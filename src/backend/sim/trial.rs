@@ -4,6 +4,7 @@ use super::setup::{
     Action, ClientLimit, Entry, KubeletParams, Kubernetes, NodeLifeParams, Object, Params, Profile,
     Setup, Target, When, Workload,
 };
+use super::{Finished, Options};
 use crate::api::lws::LeaderWorkerSet;
 use crate::backend::record::{Record, RunEnd};
 use crate::engine::{Distribution, Span};
@@ -79,7 +80,10 @@ impl Trial {
 
     pub(super) fn run(&self) -> (Vec<Record>, RunEnd) {
         let mut records = Vec::new();
-        let end = super::run(&self.setup, 1, &mut |record| records.push(record.clone()));
+        let options = Options { check: true };
+        let sink = &mut |record: &Record| records.push(record.clone());
+        let Finished { end, violations } = super::run_with(&self.setup, 1, &options, sink);
+        assert_eq!(violations, []);
         (records, end)
     }
 }

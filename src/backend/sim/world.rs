@@ -5,6 +5,7 @@
 //! that the world can move between any two of them. What a pass decides is not here: see `lws_shell` and `set_shell`.
 
 use super::cache::{LwsCache, SetCache};
+use super::check::Checks;
 use super::client::Bucket;
 use super::groups::Groups;
 use super::kubelet::{KubeletEvent, Kubelets};
@@ -125,6 +126,8 @@ pub(super) struct World<'a> {
     pub(super) not_modelled: BTreeSet<String>,
     /// The last instant at which the store changed.
     pub(super) changed_at: Time,
+    /// Rules that watch the run, where it is watched.
+    pub(super) checks: Option<Box<Checks>>,
     sink: &'a mut dyn FnMut(&Record),
 }
 
@@ -163,6 +166,7 @@ impl<'a> World<'a> {
             futile: BTreeSet::new(),
             not_modelled: BTreeSet::new(),
             changed_at: Time::ZERO,
+            checks: None,
             sink,
         }
     }
@@ -187,6 +191,7 @@ impl<'a> World<'a> {
             self.changed_at = self.now;
             for change in changes {
                 self.track(&change);
+                self.check_change(&change);
                 let Self { watches, store, streams, now, .. } = self;
                 watches.send(*now, &change, &mut store.names, *streams, |at, stream| {
                     events.at(at, Event::Deliver(stream));
@@ -217,6 +222,7 @@ impl<'a> World<'a> {
 
     fn deliver(&mut self, stream: StreamId, events: &mut Events) {
         while let Some((watcher, change)) = self.watches.take(stream, self.now) {
+            self.check_delivery(watcher, &change);
             match watcher {
                 Watcher::Lws => self.deliver_lws(&change, events),
                 Watcher::StatefulSets => self.deliver_set(&change, events),
@@ -324,6 +330,7 @@ impl<'a> World<'a> {
             Controller::Pod => self.pod_pass(key),
             Controller::StatefulSet => self.set_pass(key),
         };
+        self.check_pass(&process);
         let slot = self.free.pop().unwrap_or_else(|| {
             self.processes.push(None);
             self.processes.len() - 1
@@ -449,6 +456,11 @@ impl<'a> World<'a> {
         self.pump(controller, events);
     }
 
+    /// Whether the last pass of a key failed.
+    pub(super) fn is_failing(&self, controller: Controller, key: NameId) -> bool {
+        self.queues[controller as usize].is_failing(key)
+    }
+
     /// Makes retries live again whose inputs have changed since they failed.
     fn revive(&mut self, events: &mut Events) -> bool {
         let version = self.store.version();
@@ -497,8 +509,11 @@ impl Model for World<'_> {
 
     fn settled(&mut self, events: &mut Events) -> bool {
         self.now = events.now();
-        let has_revived = self.revive(events) | self.revive_scheduling(events);
-        has_revived || self.settled_timeline(events)
+        if self.revive(events) | self.revive_scheduling(events) {
+            return true;
+        }
+        self.check_rest();
+        self.settled_timeline(events)
     }
 }
 
