@@ -10,7 +10,8 @@ use lwsim::api::lws::{
     RolloutStrategy,
 };
 use lwsim::controller::{
-    Action, LeaderPodSeen, LeaderSetSeen, Observed, Phase, Revision, SetSeen, reconcile, revision,
+    Action, Fixes, LeaderPodSeen, LeaderSetSeen, Observed, Phase, Revision, SetSeen, reconcile,
+    revision,
 };
 use std::hint::black_box;
 use std::sync::Arc;
@@ -92,6 +93,7 @@ fn measure(criterion: &mut Criterion, name: &str, partition: i32) {
         key: key_of(*index),
         phase: Phase::Running,
         is_ready: is_ready(*index),
+        is_unschedulable: false,
     };
     let workers = |index: &i32| SetSeen {
         name: &names[usize::try_from(*index).expect("not negative")],
@@ -113,12 +115,16 @@ fn measure(criterion: &mut Criterion, name: &str, partition: i32) {
             replicas: GROUPS,
             partition,
             status_replicas: GROUPS,
+            surge_kept: None,
+            has_later_label: false,
         }),
         revisions: &revisions[usize::from(partition == 0)..],
         leader_pods: &leader_pods,
         worker_sets: &worker_sets,
         has_shared_service: true,
         now: jiff::Timestamp::UNIX_EPOCH,
+        fixes: Fixes::default(),
+        is_later_version: false,
     };
     // The status of a pass goes into the set until none is written any more.
     let mut lws = unwritten.clone();

@@ -66,8 +66,12 @@ fn fill(scheduler: &mut Scheduler, class: &Arc<PodClass>, groups: usize, is_excl
             if is_exclusive && index == 0 {
                 let key = group.to_string();
                 let rack = "cloud.provider.com/topology-rack";
-                view.extra =
-                    Some(scheduler.cluster.exclusive_terms("default", GROUP_KEY, &key, rack));
+                view.extra = Some(scheduler.cluster.exclusive_terms(
+                    "default",
+                    (GROUP_KEY, &key),
+                    rack,
+                    None,
+                ));
             }
             // Exclusive groups have a rack of four nodes each, others share nodes.
             let number = group * GROUP_SIZE + index;
@@ -109,7 +113,8 @@ fn cycles(criterion: &mut Criterion) {
     fill(&mut scheduler, &class, 1000, true);
     let mut view = member(&mut scheduler, &class, 1000, 0);
     let rack = "cloud.provider.com/topology-rack";
-    view.extra = Some(scheduler.cluster.exclusive_terms("default", GROUP_KEY, "1000", rack));
+    view.extra =
+        Some(scheduler.cluster.exclusive_terms("default", (GROUP_KEY, "1000"), rack, None));
     bench("cycle/5000 nodes/leader exclusive by rack", &mut scheduler, &view);
 }
 

@@ -45,6 +45,12 @@ pub const LEADER_REQUESTS_TPUS: &str = "leaderworkerset.sigs.k8s.io/leader-reque
 pub const RECREATE_AFTER_START: &str =
     "leaderworkerset.sigs.k8s.io/experimental-recreate-group-after-start";
 
+/// Annotation of the leader StatefulSet under fix B8, `<revision key>/<groups>`: how many surge groups the rollout to this
+/// revision keeps, as there was no room for more. Upstream has no such annotation.
+pub const SURGE_KEPT: &str = "leaderworkerset.sigs.k8s.io/surge-kept";
+/// Label that a later version of the controller adds to the template of leaders; stands for what upstream #1002 added.
+pub const LATER_VERSION: &str = "leaderworkerset.sigs.k8s.io/later-version";
+
 /// Environment: DNS name of the leader.
 pub const ENV_LEADER_ADDRESS: &str = "LWS_LEADER_ADDRESS";
 /// Environment: pods in the group.

@@ -1,6 +1,7 @@
 //! The cluster in which LWS traces were recorded: 16 nodes of 8 GPUs in 4 racks, 2 blocks and 2 zones, Kubernetes 1.36.3.
 
 use crate::backend::sim::setup::{Kubernetes, Params, Setup};
+use crate::controller::Fixes;
 use crate::engine::Span;
 use k8s_openapi::api::core::v1::Node;
 use serde_json::json;
@@ -24,6 +25,7 @@ pub(super) fn setup(has_max_unavailable: bool) -> Setup {
         timeline: Vec::new(),
         priority_classes: Vec::new(),
         budgets: Vec::new(),
+        fixes: Fixes::default(),
         params: Params::default(),
         horizon: HORIZON,
         events_max: EVENTS_MAX,

@@ -15,6 +15,7 @@ pub use env::{PodEnv, env};
 pub use pod::apply_to_pod;
 pub use tpu::requests_tpus;
 
+use super::fixes::{Fix, Fixes};
 use crate::api::defaults::{LEADER_EXCLUDED, UNIQUE_PER_REPLICA};
 use crate::api::{hash, keys, names};
 use k8s_openapi::api::core::v1::{PodAffinityTerm, PodSpec};
@@ -45,6 +46,8 @@ pub struct PodIdentity<'a> {
     pub spec: &'a PodSpec,
     /// Whether a gang scheduler is configured, so that pods name their PodGroup.
     pub is_gang: bool,
+    /// Upstream bugs that are repaired; only B4 concerns admission.
+    pub fixes: Fixes,
 }
 
 /// What admission adds to a pod; nothing for a pod that belongs to no set.
@@ -70,6 +73,8 @@ pub struct ExclusiveTerm {
     pub value: String,
     /// Node label whose values are the domains.
     pub topology_key: String,
+    /// The set whose groups alone the anti-affinity is about (fix B4); upstream's is about all sets of the namespace.
+    pub set_name: Option<String>,
 }
 
 /// Why a pod was not admitted; the creation fails and is retried by the StatefulSet controller.
@@ -196,12 +201,15 @@ fn add_exclusive(
     value: String,
     topology_key: &str,
 ) {
+    let set_name =
+        pod.fixes.has(Fix::B4).then(|| (pod.labels)(keys::NAME)).flatten().map(str::to_owned);
     let is_added = admitted.exclusive.iter().any(|term| term.topology_key == topology_key);
     if !is_added && !has_exclusive_terms(pod.spec, topology_key) {
         admitted.exclusive.push(ExclusiveTerm {
             label_key,
             value,
             topology_key: topology_key.to_owned(),
+            set_name,
         });
     }
 }
@@ -226,7 +234,14 @@ impl ExclusiveTerm {
 
     /// Returns the required anti-affinity: pods with the label and another value.
     pub fn anti_affinity(&self) -> PodAffinityTerm {
-        self.term(vec![self.requirement("Exists", false), self.requirement("NotIn", true)])
+        let mut requirements =
+            vec![self.requirement("Exists", false), self.requirement("NotIn", true)];
+        requirements.extend(self.set_name.as_ref().map(|name| LabelSelectorRequirement {
+            key: keys::NAME.to_owned(),
+            operator: "In".to_owned(),
+            values: Some(vec![name.clone()]),
+        }));
+        self.term(requirements)
     }
 
     fn term(&self, requirements: Vec<LabelSelectorRequirement>) -> PodAffinityTerm {

@@ -210,6 +210,7 @@ mod tests {
             key: "k",
             phase: Phase::Running,
             is_ready: true,
+            is_unschedulable: false,
         };
         let workers = SetSeen {
             name: "s-0",

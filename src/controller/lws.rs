@@ -8,9 +8,10 @@
 //! Upstream takes the status from reads that follow the apply; here one snapshot serves the whole pass, so a status may
 //! be one pass older.
 
+use super::fixes::Fix;
 use super::group;
 use super::objects;
-use super::observed::{LeaderSetSeen, Observed, Revision};
+use super::observed::{LeaderPodSeen, LeaderSetSeen, Observed, Revision};
 use super::plan::{Action, EventNote, LeaderSetApply, NewRevision, Plan, Requeue};
 use super::rollout::{self, Budget, Step};
 use super::{revision, spec, status};
@@ -44,14 +45,17 @@ fn plan_pass(seen: &Observed<'_>, plan: &mut Plan) -> Result<(), String> {
     let budget = Budget::of(seen.lws).inspect_err(|error| {
         if seen.leader_set.is_none() {
             // Without a leader StatefulSet only the building of one stumbles over the value.
-            plan.actions
-                .extend(leader_apply(seen, key, 0, 0, 0).failure_event(error).map(Action::Emit));
+            let apply = Action::ApplyLeaderSet(leader_apply(seen, &in_force, 0, 0, 0));
+            plan.actions.extend(apply.failure_event(error).map(Action::Emit));
         }
     })?;
+    let surge_kept =
+        (seen.fixes.has(Fix::B8) && !in_force.is_new).then(|| surge_kept(seen, key, budget));
+    let budget = budget.with_surge_kept(surge_kept.flatten());
     let step = rollout::next(budget, seen.leader_set.as_ref(), in_force.is_new, |count| {
         group::states(&leaders, count)
     })?;
-    plan_leader_set(seen, budget, step, &in_force, plan);
+    plan_leader_set(seen, budget, step, &in_force, surge_kept.flatten(), plan);
     if !seen.has_shared_service
         && !spec::is_unique_per_replica(seen.lws.spec.network_config.as_ref())
     {
@@ -126,6 +130,7 @@ fn plan_leader_set(
     budget: Budget,
     step: Step,
     in_force: &InForce,
+    surge_kept: Option<i32>,
     plan: &mut Plan,
 ) {
     let name = spec::name(seen.lws);
@@ -137,13 +142,10 @@ fn plan_leader_set(
         };
         plan.emit(EventNote::normal("GroupsProgressing", "Delete", note));
     }
-    plan.actions.push(leader_apply(
-        seen,
-        &in_force.key,
-        step.replicas,
-        step.partition,
-        budget.set_unavailable(),
-    ));
+    plan.actions.push(Action::ApplyLeaderSet(LeaderSetApply {
+        surge_kept,
+        ..leader_apply(seen, in_force, step.replicas, step.partition, budget.set_unavailable())
+    }));
     match seen.leader_set {
         None => plan.emit(EventNote::normal(
             "GroupsProgressing",
@@ -170,19 +172,45 @@ fn moved_partition(set: &LeaderSetSeen<'_>, step: Step, in_force: &InForce) -> O
 
 fn leader_apply(
     seen: &Observed<'_>,
-    key: &Arc<str>,
+    in_force: &InForce,
     replicas: i32,
     partition: i32,
     max_unavailable: i32,
-) -> Action {
-    Action::ApplyLeaderSet(LeaderSetApply {
+) -> LeaderSetApply {
+    // Under fix B10 what a later version adds to the template waits for the user's next change.
+    let may_add = !seen.fixes.has(Fix::B10)
+        || in_force.is_new
+        || seen.leader_set.is_none_or(|set| set.has_later_label);
+    LeaderSetApply {
         name: spec::name(seen.lws).to_owned(),
-        key: Arc::clone(key),
+        key: Arc::clone(&in_force.key),
         replicas,
         partition,
         max_unavailable,
+        surge_kept: None,
+        has_later_label: seen.is_later_version && may_add,
         exists: seen.leader_set.is_some(),
-    })
+    }
+}
+
+/// Returns how many surge groups the rollout to `key` keeps, if there is no room for all of them (fix B8).
+///
+/// What was once given up stays so until the next revision: a group that was reclaimed cannot say any more that it had no room.
+fn surge_kept(seen: &Observed<'_>, key: &str, budget: Budget) -> Option<i32> {
+    let recorded = seen.leader_set.and_then(|set| {
+        let (of, kept) = set.surge_kept?.rsplit_once('/')?;
+        if of == key { kept.parse().ok() } else { None }
+    });
+    let surge_index = |leader: &LeaderPodSeen<'_>| -> Option<i32> {
+        leader.group_index.parse().ok().filter(|index| *index >= budget.replicas)
+    };
+    let futile = seen
+        .leader_pods
+        .iter()
+        .filter(|leader| leader.is_unschedulable)
+        .filter_map(|leader| Some(surge_index(leader)? - budget.replicas))
+        .min();
+    recorded.into_iter().chain(futile).min()
 }
 
 /// Returns the revisions that the set owns or nobody does (`RU:ListRevisions`).
@@ -209,6 +237,7 @@ pub(super) fn newest_with_key<'a>(
 mod tests {
     use super::*;
     use crate::api::lws::NetworkConfig;
+    use crate::controller::fixes::Fixes;
     use crate::controller::model::{NAME, World, sample, template};
 
     /// Draws a plan: one line an action, then the requeue; keys are drawn as `K`.
@@ -441,12 +470,16 @@ mod tests {
                     replicas: 1,
                     partition: 0,
                     status_replicas: 1,
+                    surge_kept: None,
+                    has_later_label: false,
                 }),
                 revisions: &[],
                 leader_pods: &[],
                 worker_sets: &[],
                 has_shared_service: false,
                 now: jiff::Timestamp::UNIX_EPOCH,
+                fixes: Fixes::default(),
+                is_later_version: false,
             })
         };
         check(&seen(&world, true), "K", "after 5s");

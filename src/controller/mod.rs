@@ -5,6 +5,7 @@
 //! apply of the leader StatefulSet, which upstream sends in every pass).
 
 pub mod admission;
+mod fixes;
 mod group;
 mod lws;
 mod objects;
@@ -27,6 +28,7 @@ mod suite;
 #[cfg(test)]
 mod traces;
 
+pub use fixes::{Fix, Fixes, PodExtras, Recreations};
 pub use lws::reconcile;
 pub use objects::{Owner, ServiceBody, SetBody, TemplateBody, leader_set, worker_set};
 pub use observed::{

@@ -2,6 +2,7 @@
 //!
 //! It has no delays, no caches and no API server: what the simulated control plane adds is tested there.
 
+use super::fixes::{Fixes, PodExtras};
 use super::observed::{
     GroupPodSeen, LeaderPodSeen, LeaderSetSeen, NodeDomain, Observed, OwnerSeen, Phase,
     PodObserved, PodSeen, Revision, SetSeen,
@@ -32,6 +33,8 @@ pub(super) struct LeaderSet {
     pub(super) replicas: i32,
     pub(super) partition: i32,
     pub(super) max_unavailable: i32,
+    pub(super) surge_kept: Option<String>,
+    pub(super) has_later_label: bool,
     /// Key of the StatefulSet's `status.currentRevision`.
     current_key: String,
 }
@@ -44,6 +47,7 @@ pub(super) struct Pod {
     pub(super) phase: Phase,
     pub(super) is_ready: bool,
     pub(super) is_deleting: bool,
+    pub(super) is_unschedulable: bool,
     /// The leader that owns it, for a worker.
     leader: Option<Uid>,
 }
@@ -72,6 +76,8 @@ pub(super) struct World {
     pub(super) has_service: bool,
     pub(super) group_services: BTreeSet<i32>,
     pub(super) events: Vec<EventNote>,
+    pub(super) fixes: Fixes,
+    pub(super) is_later_version: bool,
     uid_next: u128,
 }
 
@@ -135,6 +141,8 @@ impl World {
             has_service: false,
             group_services: BTreeSet::new(),
             events: Vec::new(),
+            fixes: Fixes::default(),
+            is_later_version: false,
             uid_next: 100,
         }
     }
@@ -198,6 +206,7 @@ impl World {
                     key: &pod.key,
                     phase: pod.phase,
                     is_ready: pod.is_ready,
+                    is_unschedulable: pod.is_unschedulable,
                 }
             })
             .collect();
@@ -224,12 +233,16 @@ impl World {
                 replicas: set.replicas,
                 partition: set.partition,
                 status_replicas: i32::try_from(self.leaders.len()).unwrap(),
+                surge_kept: set.surge_kept.as_deref(),
+                has_later_label: set.has_later_label,
             }),
             revisions: &self.revisions,
             leader_pods: &leader_pods,
             worker_sets: &worker_sets,
             has_shared_service: self.has_service,
             now: jiff::Timestamp::from_second(1_000_000).unwrap(),
+            fixes: self.fixes,
+            is_later_version: self.is_later_version,
         })
     }
 
@@ -293,6 +306,7 @@ impl World {
             has_pod_service: self.group_services.contains(&group),
             revisions: &self.revisions,
             node_domain: NodeDomain::Unbound,
+            extras: PodExtras { fixes: self.fixes, ..PodExtras::default() },
         });
         self.carry_out(&plan);
     }
@@ -321,6 +335,8 @@ impl World {
                         replicas: body.replicas,
                         partition,
                         max_unavailable,
+                        surge_kept: body.annotations.get(crate::api::keys::SURGE_KEPT).cloned(),
+                        has_later_label: apply.has_later_label,
                         current_key,
                     });
                 }
@@ -345,6 +361,7 @@ impl World {
                 Action::DeletePodForeground { name } => {
                     self.leaders.get_mut(&index_in(name)).unwrap().is_deleting = true;
                 }
+                Action::DeletePodForced { name } => panic!("no node is ever lost, but {name} goes"),
                 Action::Emit(event) => self.events.push(event.clone()),
             }
         }
@@ -368,7 +385,15 @@ impl World {
     fn new_pod(&mut self, key: String, leader: Option<Uid>) -> Pod {
         self.uid_next += 1;
         let uid = Uid(self.uid_next);
-        Pod { uid, key, phase: Phase::Pending, is_ready: false, is_deleting: false, leader }
+        Pod {
+            uid,
+            key,
+            phase: Phase::Pending,
+            is_ready: false,
+            is_deleting: false,
+            is_unschedulable: false,
+            leader,
+        }
     }
 
     /// Removes a leader and all that it owns.

@@ -103,6 +103,14 @@ pub fn leader_set(lws: &LeaderWorkerSet, apply: &LeaderSetApply) -> SetBody {
     labels.extend(pairs([(keys::NAME, name), (keys::REVISION, &apply.key)]));
     let mut annotations = lws.metadata.annotations.clone().unwrap_or_default();
     annotations.insert(keys::REPLICAS.to_owned(), spec::replicas(lws).to_string());
+    if let Some(kept) = apply.surge_kept {
+        annotations.insert(keys::SURGE_KEPT.to_owned(), format!("{}/{kept}", apply.key));
+    }
+    let mut template_labels =
+        pairs([(keys::NAME, name), (keys::REVISION, &apply.key), (keys::WORKER_INDEX, "0")]);
+    if apply.has_later_label {
+        template_labels.extend(pairs([(keys::LATER_VERSION, "true")]));
+    }
     let mut template_annotations = group_annotations(lws, live);
     if spec::is_unique_per_replica(lws.spec.network_config.as_ref()) {
         template_annotations.extend(pairs([(keys::SUBDOMAIN_POLICY, spec::UNIQUE_PER_REPLICA)]));
@@ -120,11 +128,7 @@ pub fn leader_set(lws: &LeaderWorkerSet, apply: &LeaderSetApply) -> SetBody {
         rolling_update: Some((apply.partition, apply.max_unavailable)),
         template: TemplateBody {
             base: Arc::clone(live.leader_template.as_ref().unwrap_or(&live.worker_template)),
-            labels: pairs([
-                (keys::NAME, name),
-                (keys::REVISION, &apply.key),
-                (keys::WORKER_INDEX, "0"),
-            ]),
+            labels: template_labels,
             annotations: template_annotations,
             node_selector: Pairs::new(),
         },
@@ -505,6 +509,8 @@ mod tests {
             replicas,
             partition: 0,
             max_unavailable: 1,
+            surge_kept: None,
+            has_later_label: false,
             exists: false,
         }
     }

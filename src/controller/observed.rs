@@ -2,6 +2,7 @@
 //!
 //! Views borrow from whichever backend built them and hold only what a rule reads (`spec/lws-controllers.md` 2.0 and 5).
 
+use super::fixes::{Fixes, PodExtras};
 use crate::api::Uid;
 use crate::api::lws::{LeaderWorkerSet, LeaderWorkerTemplate, NetworkConfig};
 use std::sync::Arc;
@@ -25,6 +26,10 @@ pub struct Observed<'a> {
     pub has_shared_service: bool,
     /// The instant of the pass, for condition times.
     pub now: jiff::Timestamp,
+    /// Upstream bugs that are repaired.
+    pub fixes: Fixes,
+    /// Whether the controller is of a later version, whose leaders' template has one more label ([`LATER_VERSION`](crate::api::keys::LATER_VERSION)).
+    pub is_later_version: bool,
 }
 
 /// A ControllerRevision of LWS, parsed once.
@@ -61,6 +66,10 @@ pub struct LeaderSetSeen<'a> {
     pub partition: i32,
     /// `status.replicas`.
     pub status_replicas: i32,
+    /// Annotation of a rollout that has given up surge (fix B8), if present.
+    pub surge_kept: Option<&'a str>,
+    /// Whether its template has the label of a later version.
+    pub has_later_label: bool,
 }
 
 /// A worker StatefulSet as the cache shows it.
@@ -109,6 +118,8 @@ pub struct LeaderPodSeen<'a> {
     pub phase: Phase,
     /// Whether the condition `Ready` is True.
     pub is_ready: bool,
+    /// Whether the scheduler has said of any pod of the group that it fits nowhere; only fix B8 reads it.
+    pub is_unschedulable: bool,
 }
 
 /// Input of the pod controller for one pod.
@@ -133,6 +144,8 @@ pub struct PodObserved<'a> {
     /// Looks up labels of the node that the pod is bound to: `None` if the Node does not exist, else the value of the
     /// label with the exclusive topology key.
     pub node_domain: NodeDomain<'a>,
+    /// What only repaired rules read.
+    pub extras: PodExtras<'a>,
 }
 
 /// Value of the exclusive topology label of the leader's node.

@@ -73,6 +73,11 @@ pub enum Action {
         /// Object name.
         name: String,
     },
+    /// Deletes a pod with grace period 0, since nothing answers for it any more (fix B6).
+    DeletePodForced {
+        /// Object name.
+        name: String,
+    },
     /// Emits an event on the set.
     Emit(EventNote),
 }
@@ -115,6 +120,7 @@ impl Action {
             | Self::UpdateStatus(_)
             | Self::DeleteRevision { .. }
             | Self::DeletePodForeground { .. }
+            | Self::DeletePodForced { .. }
             | Self::Emit(_) => None,
         }
     }
@@ -146,6 +152,10 @@ pub struct LeaderSetApply {
     pub partition: i32,
     /// `spec.updateStrategy.rollingUpdate.maxUnavailable`.
     pub max_unavailable: i32,
+    /// Surge groups that a rollout without room for more keeps (fix B8); `None` where nothing was given up.
+    pub surge_kept: Option<i32>,
+    /// Whether the template has the label of a later version of the controller.
+    pub has_later_label: bool,
     /// Whether a leader StatefulSet was observed: decides between the reasons `FailedCreate` and `FailedUpdate`.
     pub exists: bool,
 }

@@ -3,6 +3,7 @@
 //! Makes the worker StatefulSet and the Service of a group once its leader is there, and deletes a leader whose group
 //! has to start anew. Deleting everything below the leader is garbage collection's.
 
+use super::fixes::{Fix, PodExtras};
 use super::lws::newest_with_key;
 use super::objects;
 use super::observed::{NodeDomain, OwnerSeen, Phase, PodObserved, PodSeen};
@@ -25,13 +26,13 @@ pub fn reconcile_pod(seen: &PodObserved<'_>) -> Plan {
         return Plan::error(format!("expected label {} on pod {}", keys::WORKER_INDEX, pod.name));
     };
     let Some(lws) = seen.lws else { return Plan::default() };
-    match restart(seen, lws) {
-        Restart::Stay => {}
-        Restart::Leaving => return Plan::default(),
-        Restart::Recreate(leader) => return recreate(pod, leader),
-        Restart::Unreadable => {
-            return Plan::error(format!("parsing pod name for pod {}", pod.name));
-        }
+    let forced = force_delete(seen);
+    if let Some(mut plan) = plan_restart(seen, lws) {
+        plan.actions.extend(forced);
+        return plan;
+    }
+    if forced.is_some() {
+        return Plan { actions: forced.into_iter().collect(), ..Plan::default() };
     }
     if worker_index != "0" {
         return Plan::default();
@@ -105,6 +106,37 @@ fn refuse_old_cluster(pod: &PodSeen<'_>) -> Plan {
     plan
 }
 
+/// Deletes a pod by force that nobody can confirm the end of, since its node is lost (fix B6).
+///
+/// Whatever runs on a node that is only cut off then runs beside its replacement, which upstream never risks.
+fn force_delete(seen: &PodObserved<'_>) -> Option<Action> {
+    let is_hopeless =
+        seen.extras.fixes.has(Fix::B6) && seen.pod.is_deleting && seen.extras.is_node_lost;
+    is_hopeless.then(|| Action::DeletePodForced { name: seen.pod.name.to_owned() })
+}
+
+/// Returns the plan if the restart policy ends the pass.
+fn plan_restart(seen: &PodObserved<'_>, lws: &LeaderWorkerSet) -> Option<Plan> {
+    let mut cause = &seen.pod;
+    let mut outcome = restart(seen, cause, lws);
+    if matches!(outcome, Restart::Stay)
+        && seen.extras.fixes.has(Fix::B1)
+        && let Some(lost) = &seen.extras.lost
+        && lost.owner == seen.pod.owner
+    {
+        cause = lost;
+        outcome = restart(seen, cause, lws);
+    }
+    match outcome {
+        Restart::Stay => None,
+        Restart::Leaving => Some(Plan::default()),
+        Restart::Recreate(leader) => Some(recreate(seen, cause, leader)),
+        Restart::Unreadable => {
+            Some(Plan::error(format!("parsing pod name for pod {}", cause.name)))
+        }
+    }
+}
+
 /// What the restart policy makes of a pod.
 enum Restart<'a> {
     /// Nothing: the pass goes on.
@@ -117,9 +149,12 @@ enum Restart<'a> {
     Unreadable,
 }
 
-/// Applies the restart policy (`PC:handleRestartPolicy`).
-fn restart<'a>(seen: &'a PodObserved<'a>, lws: &LeaderWorkerSet) -> Restart<'a> {
-    let pod = &seen.pod;
+/// Applies the restart policy to `pod`, which is the observed one or one that was lost (`PC:handleRestartPolicy`).
+fn restart<'a>(
+    seen: &'a PodObserved<'a>,
+    pod: &'a PodSeen<'a>,
+    lws: &LeaderWorkerSet,
+) -> Restart<'a> {
     let template = &lws.spec.leader_worker_template;
     let waits_for_start =
         match template.restart_policy.as_deref().unwrap_or("RecreateGroupOnPodRestart") {
@@ -133,7 +168,7 @@ fn restart<'a>(seen: &'a PodObserved<'a>, lws: &LeaderWorkerSet) -> Restart<'a> 
     if !pod.is_deleting && !has_restarted {
         return Restart::Stay;
     }
-    if waits_for_start && is_starting(seen, spec::size(template)) {
+    if waits_for_start && (is_starting(seen, pod, lws) || is_forgiven(&seen.extras, pod)) {
         return Restart::Stay;
     }
     let leader = if pod.worker_index == Some("0") {
@@ -143,7 +178,7 @@ fn restart<'a>(seen: &'a PodObserved<'a>, lws: &LeaderWorkerSet) -> Restart<'a> 
             return Restart::Unreadable;
         }
         match &seen.leader {
-            Some(leader) if leader.key == pod.key && is_of_leader(seen, leader) => leader,
+            Some(leader) if leader.key == pod.key && is_of_leader(seen, pod, leader) => leader,
             // Gone, replaced by another revision, or by another incarnation.
             _ => return Restart::Stay,
         }
@@ -152,17 +187,36 @@ fn restart<'a>(seen: &'a PodObserved<'a>, lws: &LeaderWorkerSet) -> Restart<'a> 
 }
 
 /// Returns whether the group has not started in full; pods that terminate count as present (P3).
-fn is_starting(seen: &PodObserved<'_>, size: i32) -> bool {
-    usize::try_from(size) != Ok(seen.group_pods.len())
-        || seen.group_pods.iter().any(|pod| pod.phase == Phase::Pending)
+///
+/// Upstream compares with the live size, so that groups of an older size never count as started (B5).
+fn is_starting(seen: &PodObserved<'_>, pod: &PodSeen<'_>, lws: &LeaderWorkerSet) -> bool {
+    let of_revision = || newest_with_key(seen.revisions, spec::uid(lws), pod.key);
+    let template = match seen.extras.fixes.has(Fix::B5).then(of_revision).flatten() {
+        Some(revision) => &*revision.template,
+        None => &lws.spec.leader_worker_template,
+    };
+    // The replacement of a lost pod (fix B1) had not started when its predecessor went.
+    let replacement = seen.pod.uid != pod.uid && seen.pod.phase == Phase::Pending;
+    let pending = seen.group_pods.iter().filter(|pod| pod.phase == Phase::Pending).count();
+    usize::try_from(spec::size(template)) != Ok(seen.group_pods.len())
+        || pending > usize::from(replacement)
+}
+
+/// Returns whether a restart is forgiven, since another pod of the group had yet to start when it happened (fix B5).
+///
+/// A restart count never falls, so that upstream holds it against the group as soon as all of its pods run.
+fn is_forgiven(extras: &PodExtras<'_>, pod: &PodSeen<'_>) -> bool {
+    extras.fixes.has(Fix::B5)
+        && !pod.is_deleting
+        && extras.started_at.is_none_or(|started| Some(started) < extras.others_started_at)
 }
 
 /// Returns whether the pod belongs to this incarnation of the leader, directly or through its StatefulSet.
-fn is_of_leader(seen: &PodObserved<'_>, leader: &PodSeen<'_>) -> bool {
+fn is_of_leader(seen: &PodObserved<'_>, pod: &PodSeen<'_>, leader: &PodSeen<'_>) -> bool {
     let is_leader = |owner: OwnerSeen<'_>| {
         owner.kind == "Pod" && owner.name == leader.name && owner.uid == leader.uid
     };
-    match seen.pod.owner {
+    match pod.owner {
         Some(owner) if owner.kind == "StatefulSet" => seen.owner_set_owner.is_some_and(is_leader),
         Some(owner) => is_leader(owner),
         None => false,
@@ -170,7 +224,16 @@ fn is_of_leader(seen: &PodObserved<'_>, leader: &PodSeen<'_>) -> bool {
 }
 
 /// Deletes the leader, and with it its group; the note says "worker" of a leader's own restart too (P6).
-fn recreate(pod: &PodSeen<'_>, leader: &PodSeen<'_>) -> Plan {
+///
+/// Upstream does so at once, every time (B7).
+fn recreate(seen: &PodObserved<'_>, pod: &PodSeen<'_>, leader: &PodSeen<'_>) -> Plan {
+    let extras = &seen.extras;
+    if extras.fixes.has(Fix::B7) {
+        let wait = extras.recreations.wait(extras.now);
+        if wait > Span::ZERO {
+            return Plan { requeue: Requeue::After(wait), ..Plan::default() };
+        }
+    }
     let mut plan = Plan::default();
     plan.actions.push(Action::DeletePodForeground { name: leader.name.to_owned() });
     let note = format!(
@@ -277,6 +340,7 @@ mod tests {
             has_pod_service: false,
             revisions: &revisions,
             node_domain: NodeDomain::Unbound,
+            extras: PodExtras::default(),
         };
         change(&mut lws, &mut seen);
         let seen = PodObserved { lws: Some(&lws), leader: Some(seen.pod), ..seen };
@@ -364,6 +428,7 @@ mod tests {
             has_pod_service: false,
             revisions: &[],
             node_domain: NodeDomain::Unbound,
+            extras: PodExtras::default(),
         };
         let check = |pod: PodSeen<'static>, is_error: bool| {
             let plan = reconcile_pod(&PodObserved { pod, ..seen });
@@ -413,6 +478,7 @@ mod tests {
             has_pod_service: false,
             revisions: &[],
             node_domain: NodeDomain::Unbound,
+            extras: PodExtras::default(),
         })
     }
 
@@ -570,6 +636,7 @@ mod tests {
             let seen = PodObserved {
                 pod, lws: Some(&lws), leader: Some(pod), group_pods: &[], owner_set_owner: None, has_worker_set: has_set,
                 has_pod_service: false, revisions: &revisions, node_domain,
+                extras: PodExtras::default(),
             };
             let plan = reconcile_pod(&seen);
             let created = plan.actions.iter().find_map(|action| match action {

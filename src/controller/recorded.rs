@@ -99,6 +99,8 @@ fn bodies_equal_those_that_the_real_controller_made() {
                     replicas: lws.spec.replicas.unwrap(),
                     partition: 0,
                     max_unavailable: 1,
+                    surge_kept: None,
+                    has_later_label: false,
                     exists: false,
                 };
                 serde_json::to_value(leader_set(&lws, &apply).to_stateful_set())

@@ -48,6 +48,15 @@ impl Budget {
         Ok(Self { replicas, held, unavailable, surge: surge.min(replicas) })
     }
 
+    /// Returns the budget of a rollout that has room for `kept` surge groups only (fix B8): without any it replaces at
+    /// least one group at a time, whatever `maxUnavailable` says.
+    pub(super) fn with_surge_kept(self, kept: Option<i32>) -> Self {
+        let surge = kept.map_or(self.surge, |kept| self.surge.min(kept));
+        let unavailable =
+            if surge == 0 && self.surge > 0 { self.unavailable.max(1) } else { self.unavailable };
+        Self { surge, unavailable, ..self }
+    }
+
     /// Returns `maxUnavailable` for the leader StatefulSet.
     pub(super) fn set_unavailable(self) -> i32 {
         self.unavailable.saturating_add(self.surge).max(1)
@@ -189,6 +198,8 @@ mod tests {
             replicas,
             partition,
             status_replicas: replicas,
+            surge_kept: None,
+            has_later_label: false,
         }
     }
 

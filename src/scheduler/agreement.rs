@@ -353,7 +353,7 @@ impl Both {
         view.owner_selector = cluster.owner_selector(drawn.namespace, &owner_selector);
         let mut spec = drawn.spec.clone();
         if let Some((group, key)) = drawn.group {
-            view.extra = Some(cluster.exclusive_terms(drawn.namespace, GROUP, group, key));
+            view.extra = Some(cluster.exclusive_terms(drawn.namespace, (GROUP, group), key, None));
             let affinity = json!({"topologyKey": key, "labelSelector": {"matchExpressions": [
                 {"key": GROUP, "operator": "In", "values": [group]}]}});
             let away = json!({"topologyKey": key, "labelSelector": {"matchExpressions": [

@@ -306,19 +306,24 @@ impl Cluster {
 
     /// Returns the terms that LWS admission gives a leader with exclusive placement (LWS v0.10, `SetExclusiveAffinities`):
     /// into one domain of `topology_key` with pods whose label `key` is `value`, into none with pods that have another value.
+    ///
+    /// With `within`, a label, the second term is only about pods that have it.
     pub fn exclusive_terms(
         &mut self,
         namespace: &str,
-        key: &str,
-        value: &str,
+        (key, value): (&str, &str),
         topology_key: &str,
+        within: Option<(&str, &str)>,
     ) -> Arc<ExtraTerms> {
         let scope = Scope::only(self.symbols.intern(namespace));
         let (key, value) = (self.symbols.intern(key), self.symbols.intern(value));
         let topology = self.topology(topology_key);
         let same = Selector::new(vec![Requirement::equals(key, value)]);
-        let others =
-            Selector::new(vec![Requirement::exists(key), Requirement::differs(key, value)]);
+        let mut others = vec![Requirement::exists(key), Requirement::differs(key, value)];
+        others.extend(within.map(|(key, value)| {
+            Requirement::equals(self.symbols.intern(key), self.symbols.intern(value))
+        }));
+        let others = Selector::new(others);
         let affinity = Term { scope: scope.clone(), selector: same, topology };
         let anti_affinity = Term { scope, selector: others, topology };
         Arc::new(ExtraTerms(vec![

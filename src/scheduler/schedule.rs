@@ -719,7 +719,8 @@ mod tests {
         let mut zones = Vec::new();
         for group in ["a", "b", "c", "d"] {
             let mut view = pod(&mut scheduler, 1, &[(KEY, group)]);
-            view.extra = Some(scheduler.cluster.exclusive_terms("default", KEY, group, zone));
+            view.extra =
+                Some(scheduler.cluster.exclusive_terms("default", (KEY, group), zone, None));
             match scheduler.schedule(&view, Tie::First) {
                 Decision::Placed { node, .. } => {
                     scheduler.cluster.add_pod(PodKey(zones.len() as u64), &view, node);

@@ -16,7 +16,7 @@ use crate::api::keys;
 use crate::api::lws::LeaderWorkerSetStatus;
 use crate::backend::record::What;
 use crate::controller::{
-    self, Action, EventNote, GroupPodSeen, LeaderPodSeen, LeaderSetApply, LeaderSetSeen,
+    self, Action, EventNote, Fix, GroupPodSeen, LeaderPodSeen, LeaderSetApply, LeaderSetSeen,
     NewRevision, NodeDomain, Observed, OwnerSeen, Plan, PodObserved, PodSeen, Requeue, Revision,
     ServiceBody, SetBody, SetSeen,
 };
@@ -33,6 +33,10 @@ impl World<'_> {
         let names = &self.store.names;
         let leader_set = self.lws_cache.stateful_sets.get(&key);
         let leaders = self.lws_cache.leaders.get(&key);
+        let no_room = |name: &NameId| {
+            let pod = self.lws_cache.pods.get(name);
+            pod.and_then(|pod| pod.group.as_ref()).is_some_and(|group| self.has_no_room(group))
+        };
         let leader_pods: Vec<LeaderPodSeen<'_>> = leaders
             .into_iter()
             .flatten()
@@ -42,6 +46,7 @@ impl World<'_> {
                 key: &row.revision,
                 phase: row.phase,
                 is_ready: row.is_ready,
+                is_unschedulable: self.setup.fixes.has(Fix::B8) && no_room(name),
             })
             .collect();
         let sets = self.lws_cache.worker_sets.get(&key);
@@ -67,6 +72,8 @@ impl World<'_> {
             worker_sets: &worker_sets,
             has_shared_service: self.lws_cache.services.contains(&key),
             now: clock(self.now),
+            fixes: self.setup.fixes,
+            is_later_version: self.repairs.is_later_version,
         };
         let plan = controller::reconcile(&observed);
         process(Controller::Lws, key, Some(record), plan)
@@ -81,8 +88,11 @@ impl World<'_> {
     }
 
     /// Plans a pass of the pod controller.
-    pub(super) fn pod_pass(&self, key: NameId) -> Process {
-        let Some(pod) = self.lws_cache.pods.get(&key).cloned() else {
+    pub(super) fn pod_pass(&mut self, key: NameId) -> Process {
+        let lost = self.lost_pod(key);
+        let present = self.lws_cache.pods.get(&key).cloned();
+        // A pod that is gone is only looked at where a fix remembers it.
+        let Some(pod) = present.or_else(|| lost.clone()) else {
             return process(Controller::Pod, key, None, Plan::default());
         };
         let Some(group) = pod.group.clone() else {
@@ -113,8 +123,16 @@ impl World<'_> {
             has_pod_service: self.lws_cache.services.contains(&key),
             revisions: &revisions,
             node_domain: self.node_domain(&pod, record.as_deref()),
+            extras: self.pod_extras(
+                &pod,
+                lost.as_deref().map(|lost| PodSeen { is_deleting: true, ..self.pod_seen(lost) }),
+                leader.as_ref().map(|leader| leader.meta.name),
+            ),
         };
         let plan = controller::reconcile_pod(&observed);
+        if plan.actions.is_empty() && plan.requeue == Requeue::No {
+            self.forget_lost_pod(key);
+        }
         process(Controller::Pod, key, record, plan)
     }
 
@@ -200,6 +218,13 @@ impl World<'_> {
             Action::DeletePodForeground { name } => {
                 let name = self.store.names.intern(&namespace, name);
                 let how = Deletion { propagation: Propagation::Foreground, ..Deletion::default() };
+                self.store.delete::<PodRecord>(self.now, name, how)?;
+                self.note_recreation(name);
+                Ok(())
+            }
+            Action::DeletePodForced { name } => {
+                let name = self.store.names.intern(&namespace, name);
+                let how = Deletion { is_forced: true, ..Deletion::default() };
                 self.store.delete::<PodRecord>(self.now, name, how)
             }
             Action::Emit(note) => {
@@ -400,6 +425,8 @@ fn leader_set_seen(set: &SetRecord) -> LeaderSetSeen<'_> {
         replicas: set.spec.body.replicas,
         partition: set.spec.body.rolling_update.map_or(0, |(partition, _)| partition),
         status_replicas: set.status.replicas,
+        surge_kept: set.spec.body.annotations.get(keys::SURGE_KEPT).map(String::as_str),
+        has_later_label: set.spec.body.template.labels.contains_key(keys::LATER_VERSION),
     }
 }
 

@@ -17,6 +17,7 @@ mod nodes;
 mod object;
 mod preempting;
 mod queue;
+mod repairs;
 mod run;
 mod schedule;
 mod set_shell;

@@ -127,7 +127,13 @@ impl World<'_> {
                 }
             }
             Output::Stage { pod, stage } => self.pod_stage(pod, stage),
-            Output::PhaseRunning { pod } => self.write_pod(pod, |pod| pod.phase = Phase::Running),
+            Output::PhaseRunning { pod } => {
+                let now = self.now;
+                self.write_pod(pod, |pod| {
+                    pod.phase = Phase::Running;
+                    pod.started_at = now;
+                });
+            }
             Output::Ready { pod } => {
                 let now = self.now;
                 self.write_pod(pod, |pod| {
@@ -136,10 +142,14 @@ impl World<'_> {
                 });
             }
             Output::Unready { pod } => self.write_pod(pod, |pod| pod.is_ready = false),
-            Output::ContainerRestarted { pod } => self.write_pod(pod, |pod| {
-                pod.restarts += 1;
-                pod.is_ready = false;
-            }),
+            Output::ContainerRestarted { pod } => {
+                let now = self.now;
+                self.write_pod(pod, |pod| {
+                    pod.restarts += 1;
+                    pod.is_ready = false;
+                    pod.started_at = now;
+                });
+            }
             Output::Failed { pod } => self.write_pod(pod, |pod| {
                 pod.phase = Phase::Failed;
                 pod.is_ready = false;

@@ -441,6 +441,8 @@ pub(super) struct PodRecord {
     pub(super) is_ready: bool,
     /// Since when it is ready.
     pub(super) ready_at: Time,
+    /// Since when its containers run: the first start, or the last restart; zero before.
+    pub(super) started_at: Time,
     /// Sum of the restart counts.
     pub(super) restarts: u32,
     /// Whether the scheduler reported that no node fits.

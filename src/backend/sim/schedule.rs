@@ -551,9 +551,9 @@ impl World<'_> {
             for term in &admitted.exclusive {
                 let terms = cluster.exclusive_terms(
                     &namespace,
-                    term.label_key,
-                    &term.value,
+                    (term.label_key, &term.value),
                     &term.topology_key,
+                    term.set_name.as_deref().map(|name| (keys::NAME, name)),
                 );
                 let extra = view.extra.get_or_insert_default();
                 Arc::make_mut(extra).0.extend(terms.0.iter().cloned());

@@ -10,7 +10,8 @@ use super::object::{
 };
 use super::setup::{Profile, Propagation, Workload};
 use super::statefulset::{
-    self, ClaimOwner, ClaimStep, ClaimView, PodView, Retention, Rules, SetStatus, SetView, SyncPlan,
+    self, BROKEN_FIRST_SINCE, ClaimOwner, ClaimStep, ClaimView, PodView, Retention, Rules,
+    SetStatus, SetView, SyncPlan,
 };
 use super::store::{ApiError, Change, Deletion};
 use super::templates::revision_text;
@@ -18,7 +19,7 @@ use super::world::{Controller, Events, Process, World, Write};
 use crate::api::lws::ClaimRetentionPolicy;
 use crate::api::{Uid, keys};
 use crate::controller::admission::{Admitted, PodIdentity, admit};
-use crate::controller::{Owner, Phase, Requeue, SetBody, TemplateBody};
+use crate::controller::{Fix, Owner, Phase, Requeue, SetBody, TemplateBody};
 use crate::engine::{Span, Time};
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{Pod, PodSpec};
@@ -142,7 +143,8 @@ impl World<'_> {
         let spec = &set.spec;
         let claims = self.claim_views(set);
         let rules = Rules {
-            minor: self.setup.kubernetes.minor,
+            replaces_broken_first: self.setup.kubernetes.minor >= BROKEN_FIRST_SINCE
+                || self.setup.fixes.has(Fix::B9),
             retention: retention(&set.spec.body),
             claims: claims.as_deref(),
         };
@@ -426,6 +428,7 @@ impl World<'_> {
                 annotations: &|key| template.annotations.get(key).map(String::as_str),
                 spec: template.base.spec.as_ref().unwrap_or(&empty),
                 is_gang: false,
+                fixes: self.setup.fixes,
             };
             let result =
                 admit(&identity).map_err(|denial| ApiError::Invalid(denial.to_string()))?;
@@ -450,6 +453,7 @@ impl World<'_> {
             phase: Phase::Pending,
             is_ready: false,
             ready_at: Time::ZERO,
+            started_at: Time::ZERO,
             restarts: 0,
             is_unschedulable: false,
             is_leader,

@@ -3,6 +3,7 @@
 //! Nothing here knows YAML. All times are virtual; all rates are bytes per second; sizes are bytes.
 
 use crate::api::lws::LeaderWorkerSet;
+use crate::controller::Fixes;
 use crate::engine::{Distribution, Span};
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{Node, Pod, PodSpec, Service};
@@ -24,6 +25,8 @@ pub struct Setup {
     pub priority_classes: Vec<PriorityClass>,
     /// PodDisruptionBudgets.
     pub budgets: Vec<Arc<PodDisruptionBudget>>,
+    /// Upstream bugs that are repaired.
+    pub fixes: Fixes,
     /// Delays and limits.
     pub params: Params,
     /// End of the run at the latest.
@@ -301,6 +304,8 @@ pub enum Action {
     NodeRemove(NodeChoice),
     /// Taints nodes `node.kubernetes.io/out-of-service`.
     OutOfService(NodeChoice),
+    /// Replaces the LWS controller by a later version, whose leaders have one more label in their template.
+    UpgradeLws,
 }
 
 /// An object of the user's.

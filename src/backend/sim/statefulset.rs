@@ -128,8 +128,8 @@ pub struct Create {
 /// What a sync goes by beside its set.
 #[derive(Clone, Copy, Debug)]
 pub struct Rules<'a> {
-    /// Minor version of Kubernetes.
-    pub minor: u32,
+    /// Whether broken pods of an old revision are replaced first under the gate, as 1.37 does.
+    pub replaces_broken_first: bool,
     /// What becomes of the claims of pods that go.
     pub retention: Retention,
     /// Claims in the cache, by ordinal; `None` where the set has no claim templates.
@@ -137,11 +137,13 @@ pub struct Rules<'a> {
 }
 
 /// First minor version of Kubernetes that replaces broken pods of an old revision first, under the gate (pull request 137666).
-const BROKEN_FIRST_SINCE: u32 = 37;
+pub const BROKEN_FIRST_SINCE: u32 = 37;
 
 /// Decides the writes of one sync, as Kubernetes 1.36 does for a set without claims.
 pub fn sync(set: &SetView<'_>) -> SyncPlan {
-    sync_by(&Rules { minor: 36, retention: Retention::default(), claims: None }, set)
+    let rules =
+        Rules { replaces_broken_first: false, retention: Retention::default(), claims: None };
+    sync_by(&rules, set)
 }
 
 /// Decides the writes of one sync.
@@ -152,7 +154,7 @@ pub fn sync_by(rules: &Rules<'_>, set: &SetView<'_>) -> SyncPlan {
     if !set.is_deleting && sync.replicas() && sync.condemned() && !set.is_on_delete {
         match set.has_gate {
             false => sync.replace_one(),
-            true if rules.minor >= BROKEN_FIRST_SINCE && !set.is_ordered => {
+            true if rules.replaces_broken_first && !set.is_ordered => {
                 sync.replace_broken_first();
             }
             true => sync.replace_within_budget(),

@@ -178,6 +178,10 @@ impl World<'_> {
             Action::NodeUp(nodes) => self.nodes_up(nodes, index, events),
             Action::NodeRemove(nodes) => self.remove_nodes(nodes, index, events),
             Action::OutOfService(nodes) => self.out_of_service(nodes, index, events),
+            Action::UpgradeLws => {
+                self.upgrade_lws(events);
+                Ok(())
+            }
         };
         self.tell_refusal(result);
     }

@@ -61,6 +61,7 @@ impl Trial {
                 timeline: Vec::new(),
                 priority_classes: Vec::new(),
                 budgets: Vec::new(),
+                fixes: crate::controller::Fixes::default(),
                 params: params(),
                 horizon: Span::from_secs(24 * 3600),
                 events_max: 5_000_000,

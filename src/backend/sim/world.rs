@@ -12,6 +12,7 @@ use super::kubelet::{KubeletEvent, Kubelets};
 use super::node_life::{NodeLife, NodeLifeEvent};
 use super::object::{Kind, LwsRecord, NameId, Object, PodRecord};
 use super::queue::{Delay, Delayed, WorkQueue};
+use super::repairs::Repairs;
 use super::schedule::{Scheduling, SchedulingEvent};
 use super::setup::Setup;
 use super::store::{ApiError, Change, Store};
@@ -123,6 +124,7 @@ pub(super) struct World<'a> {
     pub(super) timeline: Timeline,
     /// Keys whose next try can only fail again unless something else changes.
     futile: BTreeSet<(Controller, NameId)>,
+    pub(super) repairs: Repairs,
     pub(super) not_modelled: BTreeSet<String>,
     /// The last instant at which the store changed.
     pub(super) changed_at: Time,
@@ -164,6 +166,7 @@ impl<'a> World<'a> {
             groups: Groups::default(),
             timeline: Timeline::new(setup),
             futile: BTreeSet::new(),
+            repairs: Repairs::default(),
             not_modelled: BTreeSet::new(),
             changed_at: Time::ZERO,
             checks: None,
@@ -238,6 +241,7 @@ impl<'a> World<'a> {
 
     fn deliver_lws(&mut self, change: &Change, events: &mut Events) {
         self.lws_cache.apply(change);
+        self.repair_delivered(change, events);
         let states = [&change.old, &change.new];
         for object in states.into_iter().flatten() {
             match object {
@@ -524,7 +528,7 @@ fn kind_of(action: &Action) -> Kind {
         Action::ApplyLeaderSet(_) | Action::CreateWorkerSet(_) => Kind::StatefulSet,
         Action::CreateService(_) => Kind::Service,
         Action::UpdateStatus(_) | Action::Emit(_) => Kind::LeaderWorkerSet,
-        Action::DeletePodForeground { .. } => Kind::Pod,
+        Action::DeletePodForeground { .. } | Action::DeletePodForced { .. } => Kind::Pod,
     }
 }
 

@@ -207,6 +207,7 @@ mod tests {
             annotations: &none,
             spec,
             is_gang: false,
+            fixes: crate::controller::Fixes::default(),
         };
         Ok(tpu::place(&facts)?.map(|place| {
             let variables = TpuVariables::new(&pod, &Admitted::default(), &place);

@@ -1,6 +1,6 @@
 //! Admission of a full Kubernetes pod, as live mode and exports need it.
 
-use super::{Denial, ExclusiveTerm, GROUP_NAME, PodIdentity, admit, env};
+use super::{Denial, ExclusiveTerm, Fixes, GROUP_NAME, PodIdentity, admit, env};
 use k8s_openapi::api::core::v1::{Container, EnvVar, Pod, PodAffinityTerm};
 
 /// Changes `pod`, which is about to be created, as the webhook does; a second time changes nothing.
@@ -18,6 +18,7 @@ pub fn apply_to_pod(pod: &mut Pod, is_gang: bool) -> Result<(), Denial> {
         annotations: &|key| annotations.get(key).map(String::as_str),
         spec,
         is_gang,
+        fixes: Fixes::default(),
     };
     let admitted = admit(&identity)?;
     let env = env(&identity, &admitted)?;

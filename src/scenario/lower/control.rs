@@ -2,11 +2,27 @@
 
 use super::{EVENTS_MAX, Lowering};
 use crate::backend::sim::setup::{ClientLimit, Params};
+use crate::controller::{Fix, Fixes};
 use crate::engine::{Distribution, Span};
 use crate::scenario::diagnostic::Code;
-use crate::scenario::schema::{ClientSpec, Control, DistributionSpec, Duration, Size};
+use crate::scenario::schema::{ClientSpec, Control, DistributionSpec, Duration, FixSpec, Size};
 
 impl Lowering<'_> {
+    /// Returns the upstream bugs that the scenario repairs.
+    pub(super) fn fixes(&self) -> Fixes {
+        let fix = |spec: &FixSpec| match spec {
+            FixSpec::B1 => Fix::B1,
+            FixSpec::B4 => Fix::B4,
+            FixSpec::B5 => Fix::B5,
+            FixSpec::B6 => Fix::B6,
+            FixSpec::B7 => Fix::B7,
+            FixSpec::B8 => Fix::B8,
+            FixSpec::B9 => Fix::B9,
+            FixSpec::B10 => Fix::B10,
+        };
+        self.scenario.fixes.iter().map(fix).collect()
+    }
+
     /// Returns the parameters and the limit of events.
     pub(super) fn params(&mut self) -> (Option<Params>, u64) {
         let control = &self.scenario.control;

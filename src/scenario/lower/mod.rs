@@ -17,6 +17,7 @@ use super::load::{Loaded, Variant};
 use super::schema::{KubernetesVersion, Scenario};
 use super::tree::{At, Node};
 use crate::backend::sim::setup::{Kubernetes, PriorityClass, Setup};
+use crate::controller::{Fix, Fixes};
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use names::Names;
 use std::collections::BTreeMap;
@@ -90,7 +91,8 @@ impl<'a> Lowering<'a> {
 
 impl Lowering<'_> {
     fn setup(&mut self) -> Option<Setup> {
-        let kubernetes = self.kubernetes();
+        let fixes = self.fixes();
+        let kubernetes = self.kubernetes(fixes);
         let (params, events_max) = self.params();
         let nodes = self.nodes();
         let profiles = self.profiles();
@@ -109,13 +111,14 @@ impl Lowering<'_> {
             timeline: timeline?,
             priority_classes: std::mem::take(&mut self.priority_classes),
             budgets: std::mem::take(&mut self.budgets),
+            fixes,
             params: params?,
             horizon: self.scenario.horizon.0,
             events_max,
         })
     }
 
-    fn kubernetes(&mut self) -> Kubernetes {
+    fn kubernetes(&mut self, fixes: Fixes) -> Kubernetes {
         let KubernetesVersion { minor, patch } = self.scenario.kubernetes;
         // Without a patch version the newest is meant. Only 1.35 changed in between: 1.35.4 turned the gate off again.
         let patch = patch.unwrap_or(if minor == 35 { 4 } else { 0 });
@@ -131,7 +134,8 @@ impl Lowering<'_> {
             }
         }
         let chosen = self.scenario.feature_gates.get(MAX_UNAVAILABLE_STATEFUL_SET).copied();
-        Kubernetes { minor, patch, max_unavailable_stateful_set: chosen.unwrap_or(by_version) }
+        let is_on = fixes.has(Fix::B9) || chosen.unwrap_or(by_version);
+        Kubernetes { minor, patch, max_unavailable_stateful_set: is_on }
     }
 
     /// Reports a problem at the value with this path.

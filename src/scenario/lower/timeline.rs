@@ -9,7 +9,7 @@ use crate::engine::Span;
 use crate::scenario::diagnostic::{Code, Diagnostic};
 use crate::scenario::schema::{
     DeleteSpec, DomainSpec, Duration, EntrySpec, NodeSpec, PatchSpec, PodSpec, PropagationSpec,
-    ScaleSpec, SetImageSpec, WhenSpec,
+    ScaleSpec, SetImageSpec, UpgradeSpec, WhenSpec,
 };
 use crate::scenario::tree::{Node, Value};
 use std::collections::BTreeMap;
@@ -179,6 +179,9 @@ impl Lowering<'_> {
                 nodes: self.node_choice(nodes, names, &place, true)?,
                 lasts,
             });
+        }
+        if let Some(UpgradeSpec::PodTemplateLabel) = spec.upgrade_lws {
+            return Some(Action::UpgradeLws);
         }
         let make: [(&Option<NodeSpec>, ToNodes); 6] = [
             (cordon, Action::Cordon),

@@ -6,12 +6,14 @@
 
 mod cluster;
 mod control;
+mod fixes;
 mod timeline;
 mod values;
 mod workload;
 
 pub use cluster::{Cluster, NodeGroup};
 pub use control::{ClientSpec, Control, KubeletSpec, NodeLifeSpec};
+pub use fixes::{FixSpec, UpgradeSpec};
 pub use timeline::{
     ConditionSpec, DeleteSpec, DomainSpec, EntrySpec, GroupsSpec, NodeSpec, PatchSpec, PodSpec,
     PropagationSpec, ScaleSpec, SetImageSpec, WhenSpec,
@@ -42,6 +44,9 @@ pub struct Scenario {
     /// Feature gates that differ from the version's defaults. Simulated: `MaxUnavailableStatefulSet`.
     #[serde(default)]
     pub feature_gates: BTreeMap<String, bool>,
+    /// Known upstream bugs that are repaired, by id; see `docs/model/known-bugs.md`. Default: none, as upstream is.
+    #[serde(default)]
+    pub fixes: Vec<FixSpec>,
     /// The nodes.
     pub cluster: Cluster,
     /// What is applied at the start, in this order.

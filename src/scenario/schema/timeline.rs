@@ -1,5 +1,6 @@
 //! What happens in a scenario, and when.
 
+use super::fixes::UpgradeSpec;
 use super::values::Duration;
 use super::workload::WorkloadSpec;
 use schemars::JsonSchema;
@@ -47,6 +48,8 @@ pub struct EntrySpec {
     pub node_remove: Option<NodeSpec>,
     /// Taints nodes `node.kubernetes.io/out-of-service`, so that their pods are removed.
     pub out_of_service: Option<NodeSpec>,
+    /// Replaces the LWS controller by a later version that writes something differently.
+    pub upgrade_lws: Option<UpgradeSpec>,
 }
 
 /// What must be true before an entry happens.

@@ -69,8 +69,11 @@ fn gate(max_unavailable: i32) -> Case {
 fn plan(case: &Case, drawing: &str) -> SyncPlan {
     let (old, new): (Arc<str>, Arc<str>) = ("old".into(), "new".into());
     let pods = pods(drawing, case.first_pod);
-    let rules =
-        Rules { minor: case.minor, retention: case.retention, claims: case.claims.as_deref() };
+    let rules = Rules {
+        replaces_broken_first: case.minor >= BROKEN_FIRST_SINCE,
+        retention: case.retention,
+        claims: case.claims.as_deref(),
+    };
     sync_by(
         &rules,
         &SetView {
