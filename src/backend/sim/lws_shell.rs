@@ -88,7 +88,7 @@ impl World<'_> {
     }
 
     /// Plans a pass of the pod controller.
-    pub(super) fn pod_pass(&mut self, key: NameId) -> Process {
+    pub(super) fn pod_pass(&self, key: NameId) -> Process {
         let lost = self.lost_pod(key);
         let present = self.lws_cache.pods.get(&key).cloned();
         // A pod that is gone is only looked at where a fix remembers it.
@@ -130,9 +130,6 @@ impl World<'_> {
             ),
         };
         let plan = controller::reconcile_pod(&observed);
-        if plan.actions.is_empty() && plan.requeue == Requeue::No {
-            self.forget_lost_pod(key);
-        }
         process(Controller::Pod, key, record, plan)
     }
 

@@ -10,8 +10,8 @@
 use super::object::{GroupLabels, NameId, Object, PodRecord};
 use super::store::Change;
 use super::timeline::clock;
-use super::world::{Controller, Events, World};
-use crate::controller::{Fix, PodExtras, PodSeen, Recreations};
+use super::world::{Controller, Events, Process, World};
+use crate::controller::{Fix, PodExtras, PodSeen, Recreations, Requeue};
 use crate::engine::Time;
 use rustc_hash::FxHashMap;
 use std::sync::Arc;
@@ -50,9 +50,11 @@ impl World<'_> {
         self.repairs.lost.get(&name).cloned()
     }
 
-    /// Forgets a worker that went: a pass has looked at it.
-    pub(super) fn forget_lost_pod(&mut self, name: NameId) {
-        self.repairs.lost.remove(&name);
+    /// Forgets a worker that went, once a pass has looked at it and found nothing to do.
+    pub(super) fn forget_lost_pod(&mut self, name: NameId, pass: &Process) {
+        if pass.steps.is_empty() && pass.requeue == Requeue::No {
+            self.repairs.lost.remove(&name);
+        }
     }
 
     /// Returns what only repaired rules read of a pod.

@@ -331,7 +331,11 @@ impl<'a> World<'a> {
     fn pass(&mut self, controller: Controller, key: NameId, events: &mut Events) {
         let process = match controller {
             Controller::Lws => self.lws_pass(key),
-            Controller::Pod => self.pod_pass(key),
+            Controller::Pod => {
+                let process = self.pod_pass(key);
+                self.forget_lost_pod(key, &process);
+                process
+            }
             Controller::StatefulSet => self.set_pass(key),
         };
         self.check_pass(&process);
