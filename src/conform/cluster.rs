@@ -26,6 +26,7 @@ pub(super) fn setup(has_max_unavailable: bool) -> Setup {
         priority_classes: Vec::new(),
         budgets: Vec::new(),
         fixes: Fixes::default(),
+        scheduler: Vec::new(),
         params: Params::default(),
         horizon: HORIZON,
         events_max: EVENTS_MAX,

@@ -252,6 +252,9 @@ impl Reader {
                 self.read_documents(name, tree, &format!("cluster.{field}"), true);
             }
         }
+        if let Some(name) = &scenario.cluster.scheduler {
+            self.read_documents(name, tree, "cluster.scheduler", false);
+        }
         for name in scenario.profiles.keys() {
             if let Some(profile) = tree.get("profiles").and_then(|profiles| profiles.get(name)) {
                 self.read_tables(profile);

@@ -14,7 +14,7 @@ use std::fmt;
 pub struct Reasons(pub(super) u128);
 
 /// Texts of the reasons that are not about a resource, by bit after [`RESOURCES_MAX`].
-const TEXTS: [&str; 11] = [
+const TEXTS: [&str; 12] = [
     "node(s) were unschedulable",
     "node(s) didn't match the requested node name",
     "node(s) had untolerated taint(s)",
@@ -26,6 +26,7 @@ const TEXTS: [&str; 11] = [
     "node(s) didn't match pod affinity rules",
     "node(s) didn't match pod anti-affinity rules",
     "node(s) didn't satisfy existing pods anti-affinity rules",
+    "node(s) didn't match scheduler-enforced node affinity",
 ];
 
 impl Reasons {
@@ -54,6 +55,8 @@ impl Reasons {
     pub const ANTI_AFFINITY: Self = Self::named(9);
     /// Required anti-affinity of a pod that is there is not met.
     pub const EXISTING_ANTI_AFFINITY: Self = Self::named(10);
+    /// Node affinity that the profile adds does not match.
+    pub const ENFORCED_AFFINITY: Self = Self::named(11);
 
     const fn named(number: usize) -> Self {
         Self(1 << (RESOURCES_MAX + number))

@@ -3,6 +3,7 @@
 use super::cluster::{Cluster, Counted, NO_DOMAIN, NodeIndex, TopologyId};
 use super::labels::{Labelled, Requirement, Scope, Selector};
 use super::pod::{PodView, Spread};
+use super::registry::DefaultSpreading;
 use super::symbols::Sym;
 use super::terms::{Matcher, Scoped, Term, Wish};
 
@@ -85,19 +86,28 @@ pub(super) struct Incoming {
 
 impl Incoming {
     /// Finds the matchers of a pod.
-    pub(super) fn resolve(cluster: &mut Cluster, pod: &PodView) -> Self {
+    pub(super) fn resolve(
+        cluster: &mut Cluster,
+        pod: &PodView,
+        defaults: &DefaultSpreading,
+    ) -> Self {
         let mut incoming = Self::default();
         for &(key, value) in &pod.node_selector {
             let topology = cluster.topology_of(key);
             let domain = cluster.topology_table(topology).domain(value).unwrap_or(NO_DOMAIN);
             incoming.domains.push((topology, domain));
         }
-        incoming.resolve_spread(cluster, pod);
+        incoming.resolve_spread(cluster, pod, defaults);
         incoming.resolve_terms(cluster, pod);
         incoming
     }
 
-    fn resolve_spread(&mut self, cluster: &mut Cluster, pod: &PodView) {
+    fn resolve_spread(
+        &mut self,
+        cluster: &mut Cluster,
+        pod: &PodView,
+        defaults: &DefaultSpreading,
+    ) {
         for stated in &pod.class.spread {
             let count = spread_count(cluster, pod, stated);
             if stated.is_hard {
@@ -111,19 +121,41 @@ impl Incoming {
         else {
             return;
         };
-        for (key, max_skew) in
-            [(Sym::HOSTNAME, DEFAULT_SKEW_HOSTNAME), (Sym::ZONE, DEFAULT_SKEW_ZONE)]
-        {
-            self.soft.push(SpreadCount {
-                topology: cluster.topology_of(key),
-                is_hostname: key == Sym::HOSTNAME,
-                max_skew,
-                min_domains: 1,
-                honors_affinity: true,
-                honors_taints: false,
-                matches_self: false, // Only hard constraints count the pod itself.
+        let listed = match defaults {
+            DefaultSpreading::List(listed) => listed,
+            DefaultSpreading::System => {
+                for (key, max_skew) in
+                    [(Sym::HOSTNAME, DEFAULT_SKEW_HOSTNAME), (Sym::ZONE, DEFAULT_SKEW_ZONE)]
+                {
+                    self.soft.push(SpreadCount {
+                        topology: cluster.topology_of(key),
+                        is_hostname: key == Sym::HOSTNAME,
+                        max_skew,
+                        min_domains: 1,
+                        honors_affinity: true,
+                        honors_taints: false,
+                        matches_self: false, // Only hard constraints count the pod itself.
+                        pods: Some(owner.clone()),
+                    });
+                }
+                return;
+            }
+        };
+        self.soft_needs_all_keys = true;
+        for stated in listed {
+            let stated = cluster.spread(stated);
+            let count = SpreadCount {
+                topology: stated.topology,
+                is_hostname: stated.is_hostname,
+                max_skew: stated.max_skew,
+                min_domains: stated.min_domains,
+                honors_affinity: stated.honors_affinity,
+                honors_taints: stated.honors_taints,
+                matches_self: true, // A pod is one of its owner's.
                 pods: Some(owner.clone()),
-            });
+            };
+            let list = if stated.is_hard { &mut self.hard } else { &mut self.soft };
+            list.push(count);
         }
     }
 

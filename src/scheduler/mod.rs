@@ -9,6 +9,7 @@
 #[cfg(test)]
 mod agreement;
 mod cluster;
+pub mod config;
 mod counts;
 mod diagnosis;
 mod explain;
@@ -43,7 +44,7 @@ pub use pod::{
     Tolerated, Toleration,
 };
 pub use preemption::{Asked, Budget, Helplessness, Preemption, Sacrifice};
-pub use registry::{FitStrategy, Profile, ScoredResources};
+pub use registry::{DefaultSpreading, FitStrategy, Profile, ScoredResources};
 pub use resources::{RESOURCES_MAX, Requests, ResourceId, Resources};
 pub use schedule::{Decision, Scheduler, Tie, TieRule};
 pub use statement::Statement;

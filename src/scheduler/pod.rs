@@ -2,6 +2,7 @@
 
 use super::cluster::{Cluster, Counted, NodeIndex, TopologyId};
 use super::labels::{Label, Labelled, PodLabels, Requirement, Scope, Selector};
+use super::plugins::node_affinity::Added;
 use super::resources::Requests;
 use super::symbols::{Sym, Symbols};
 use super::terms::{Candidate, ExtraTerms, PodTerm, Term, Wish};
@@ -216,23 +217,8 @@ impl Cluster {
         let requests = Requests::from_spec(&mut self.resources, spec);
         let affinity = spec.affinity.as_ref();
         let node_affinity = affinity.and_then(|affinity| affinity.node_affinity.as_ref());
-        let node_terms = node_affinity
-            .and_then(|affinity| {
-                affinity.required_during_scheduling_ignored_during_execution.as_ref()
-            })
-            .map(|stated| {
-                stated.node_selector_terms.iter().filter_map(|term| self.node_term(term)).collect()
-            });
-        let preferred_nodes = node_affinity
-            .and_then(|affinity| {
-                affinity.preferred_during_scheduling_ignored_during_execution.as_ref()
-            })
-            .into_iter()
-            .flatten()
-            .filter_map(|stated| {
-                Some((i64::from(stated.weight), self.node_term(&stated.preference)?))
-            })
-            .collect();
+        let Added { required: node_terms, preferred: preferred_nodes } =
+            self.added_affinity(node_affinity);
         let (terms, keyed_terms) = self.class_terms(namespace, affinity);
         let spread = spec
             .topology_spread_constraints
@@ -275,6 +261,24 @@ impl Cluster {
             containers: spec.containers.len() + init.len(),
         };
         Arc::new(class)
+    }
+
+    /// Returns what node affinity asks for, required and preferred.
+    pub(super) fn added_affinity(&mut self, stated: Option<&core::NodeAffinity>) -> Added {
+        let required = stated
+            .and_then(|stated| stated.required_during_scheduling_ignored_during_execution.as_ref())
+            .map(|stated| {
+                stated.node_selector_terms.iter().filter_map(|term| self.node_term(term)).collect()
+            });
+        let preferred = stated
+            .and_then(|stated| stated.preferred_during_scheduling_ignored_during_execution.as_ref())
+            .into_iter()
+            .flatten()
+            .filter_map(|stated| {
+                Some((i64::from(stated.weight), self.node_term(&stated.preference)?))
+            })
+            .collect();
+        Added { required, preferred }
     }
 
     /// Returns a pod of `class` with `labels` and nothing of its own else.
@@ -417,7 +421,7 @@ impl Cluster {
         KeyedTerm { wish, term: Term { scope, selector, topology }, match_keys, mismatch_keys }
     }
 
-    fn spread(&mut self, stated: &core::TopologySpreadConstraint) -> Spread {
+    pub(super) fn spread(&mut self, stated: &core::TopologySpreadConstraint) -> Spread {
         Spread {
             topology: self.topology(&stated.topology_key),
             is_hostname: stated.topology_key == "kubernetes.io/hostname",

@@ -17,11 +17,6 @@ use super::symbols::Sym;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use std::cmp::Reverse;
 
-/// At least this many candidates are looked for (`DefaultPreemptionArgs.minCandidateNodesAbsolute`).
-const CANDIDATES_MIN: usize = 100;
-/// At least this percentage of nodes is looked for (`minCandidateNodesPercentage`).
-const CANDIDATES_PERCENTAGE: usize = 10;
-
 /// A PodDisruptionBudget as it stands.
 #[derive(Clone, Debug)]
 pub struct Budget {
@@ -209,9 +204,8 @@ impl Scheduler {
                 Verdict::Hopeless(_) => helpless.count(Helplessness::NotHelpful),
             }
         }
-        let wanted = (candidates.len() * CANDIDATES_PERCENTAGE / 100)
-            .max(CANDIDATES_MIN)
-            .min(candidates.len());
+        let (percentage, least) = self.profile.preemption_candidates;
+        let wanted = (candidates.len() * percentage / 100).max(least).min(candidates.len());
         let start = asked.offset % candidates.len().max(1);
         let (before, after) = candidates.split_at(start);
         let (mut harmless, mut violating) = (Vec::new(), Vec::new());

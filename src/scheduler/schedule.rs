@@ -15,6 +15,7 @@ use crate::engine::Stream;
 use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// Classes whose static verdicts are kept. An assumption: a run has fewer templates at one time.
 const COLUMNS_MAX: usize = 256;
@@ -70,8 +71,18 @@ pub struct Scheduler {
     /// Pods that wait for a node to become free for them, with the node.
     pub(super) nominated: BTreeMap<PodKey, (PodView, NodeIndex)>,
     columns: FxHashMap<ClassId, Column>,
+    /// Profiles that are not in use at the moment.
+    others: Vec<Shelved>,
     next: usize,
     scratch: Scratch,
+}
+
+/// A profile with its plugins and what is known of nodes by them.
+struct Shelved {
+    profile: Profile,
+    filters: Vec<Box<dyn Filter>>,
+    scores: Vec<(i64, Box<dyn Score>)>,
+    columns: FxHashMap<ClassId, Column>,
 }
 
 #[derive(Default)]
@@ -123,16 +134,50 @@ enum LocalVerdict {
 impl Scheduler {
     /// Returns a scheduler of an empty cluster.
     pub fn new(profile: Profile) -> Self {
+        let mut cluster = Cluster::default();
+        let added = Arc::new(cluster.added_affinity(profile.added_affinity.as_deref()));
         Self {
-            cluster: Cluster::default(),
-            filters: profile.filters(),
-            scores: profile.scores(),
+            cluster,
+            filters: profile.filters(&added),
+            scores: profile.scores(&added),
             profile,
             nominated: BTreeMap::new(),
             columns: FxHashMap::default(),
+            others: Vec::new(),
             next: 0,
             scratch: Scratch::default(),
         }
+    }
+
+    /// Adds a profile for pods that name it.
+    pub fn add_profile(&mut self, profile: Profile) {
+        let added = Arc::new(self.cluster.added_affinity(profile.added_affinity.as_deref()));
+        self.others.push(Shelved {
+            filters: profile.filters(&added),
+            scores: profile.scores(&added),
+            profile,
+            columns: FxHashMap::default(),
+        });
+    }
+
+    /// Decides by the profile of this name from now on; returns false where there is none.
+    pub fn choose_profile(&mut self, name: &str) -> bool {
+        if self.profile.name == name {
+            return true;
+        }
+        let Some(other) = self.others.iter_mut().find(|other| other.profile.name == name) else {
+            return false;
+        };
+        std::mem::swap(&mut self.profile, &mut other.profile);
+        std::mem::swap(&mut self.filters, &mut other.filters);
+        std::mem::swap(&mut self.scores, &mut other.scores);
+        std::mem::swap(&mut self.columns, &mut other.columns);
+        true
+    }
+
+    /// Returns the profile by which it decides.
+    pub fn profile(&self) -> &Profile {
+        &self.profile
     }
 
     /// Returns how this version breaks ties (scheduling research A4.3).
@@ -193,11 +238,7 @@ impl Scheduler {
     }
 
     pub(super) fn resolve(&mut self, pod: &PodView) -> Incoming {
-        let mut incoming = Incoming::resolve(&mut self.cluster, pod);
-        if !self.profile.default_spreading && pod.class.spread.is_empty() {
-            incoming.soft.clear();
-        }
-        incoming
+        Incoming::resolve(&mut self.cluster, pod, &self.profile.default_spreading)
     }
 }
 

@@ -34,7 +34,8 @@ impl World<'_> {
         events: &mut Events,
     ) -> Option<NodeIndex> {
         let priority = view.class.priority;
-        if !self.scheduling.has_pods_below(priority) {
+        let has_preemption = self.scheduling.scheduler.profile().has_preemption;
+        if !has_preemption || !self.scheduling.has_pods_below(priority) {
             return None; // What the diagnosis says without a search.
         }
         let budgets = self.budgets();

@@ -105,8 +105,13 @@ pub(super) struct Scheduling {
 impl Scheduling {
     /// Returns a scheduler that knows nothing yet.
     pub(super) fn new(setup: &Setup) -> Self {
+        let mut profiles = setup.scheduler.iter().cloned();
+        let minor = setup.kubernetes.minor;
+        let first = profiles.next().unwrap_or_else(|| Profile::default_of(minor));
+        let mut scheduler = Scheduler::new(first);
+        profiles.for_each(|profile| scheduler.add_profile(profile));
         Self {
-            scheduler: Scheduler::new(Profile::default_of(setup.kubernetes.minor)),
+            scheduler,
             waiting: BTreeMap::new(),
             active: BTreeSet::new(),
             backoff: BTreeSet::new(),
@@ -236,6 +241,7 @@ impl Scheduling {
             .copied()
             .filter(|name| match waiting.get(name).map(|waiting| &waiting.place) {
                 Some(Place::Unschedulable { rejected_by, view, .. }) => {
+                    scheduler.choose_profile(&view.class.scheduler_name);
                     scheduler.would_wake(view, *rejected_by, event)
                 }
                 _ => false,
@@ -339,11 +345,14 @@ impl World<'_> {
 
     fn is_ours(&mut self, record: &PodRecord) -> bool {
         let spec = record.template.base.spec.as_ref();
-        let scheduler =
+        let name =
             spec.and_then(|spec| spec.scheduler_name.as_deref()).unwrap_or("default-scheduler");
-        if scheduler != "default-scheduler" {
-            // Placed by the default scheduler, so that the rest of the run says something; the report says so.
-            self.not_modelled.insert(format!("scheduler `{scheduler}` is not simulated: its pods are placed by the default scheduler"));
+        if !self.scheduling.scheduler.choose_profile(name) {
+            // Placed by another profile, so that the rest of the run says something; the report says so.
+            let used = &self.scheduling.scheduler.profile().name;
+            self.not_modelled.insert(format!(
+                "scheduler `{name}` is not simulated: its pods are placed by `{used}`"
+            ));
         }
         spec.is_none_or(|spec| spec.scheduling_gates.as_ref().is_none_or(Vec::is_empty))
     }
@@ -394,6 +403,7 @@ impl World<'_> {
         );
         let mut stream = self.streams.stream(TIE, entity);
         let scheduler = &mut self.scheduling.scheduler;
+        scheduler.choose_profile(&view.class.scheduler_name);
         let tie = match scheduler.tie_rule() {
             TieRule::First => Tie::First,
             TieRule::Random => Tie::Random(&mut stream),

@@ -5,6 +5,7 @@
 use crate::api::lws::LeaderWorkerSet;
 use crate::controller::Fixes;
 use crate::engine::{Distribution, Span};
+use crate::scheduler;
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{Node, Pod, PodSpec, Service};
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
@@ -23,6 +24,8 @@ pub struct Setup {
     pub timeline: Vec<Entry>,
     /// Priority classes beside the system's own.
     pub priority_classes: Vec<PriorityClass>,
+    /// Profiles of the scheduler, the first for pods whose scheduler is not known; the default one where empty.
+    pub scheduler: Vec<scheduler::Profile>,
     /// PodDisruptionBudgets.
     pub budgets: Vec<Arc<PodDisruptionBudget>>,
     /// Upstream bugs that are repaired.

@@ -62,6 +62,7 @@ impl Trial {
                 priority_classes: Vec::new(),
                 budgets: Vec::new(),
                 fixes: crate::controller::Fixes::default(),
+                scheduler: Vec::new(),
                 params: params(),
                 horizon: Span::from_secs(24 * 3600),
                 events_max: 5_000_000,

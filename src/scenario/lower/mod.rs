@@ -9,6 +9,7 @@ mod names;
 mod nodes;
 mod priorities;
 mod profiles;
+mod scheduler;
 mod timeline;
 mod workloads;
 
@@ -93,7 +94,8 @@ impl Lowering<'_> {
     fn setup(&mut self) -> Option<Setup> {
         let fixes = self.fixes();
         let kubernetes = self.kubernetes(fixes);
-        let (params, events_max) = self.params();
+        let (mut params, events_max) = self.params();
+        let scheduler = self.scheduler(kubernetes.minor, &mut params);
         let nodes = self.nodes();
         let profiles = self.profiles();
         let labels = names::labels_of(&nodes);
@@ -112,6 +114,7 @@ impl Lowering<'_> {
             priority_classes: std::mem::take(&mut self.priority_classes),
             budgets: std::mem::take(&mut self.budgets),
             fixes,
+            scheduler,
             params: params?,
             horizon: self.scenario.horizon.0,
             events_max,

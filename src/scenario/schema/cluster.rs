@@ -18,6 +18,9 @@ pub struct Cluster {
     /// Output of `kubectl get pods -A -o yaml` (or `-o json`): what runs already, relative to the scenario. Pods
     /// without a node are left out.
     pub pods: Option<String>,
+    /// A KubeSchedulerConfiguration as kube-scheduler reads it, relative to the scenario: profiles, plugins, weights,
+    /// arguments and back-off of the simulated scheduler.
+    pub scheduler: Option<String>,
     /// Nodes that are cordoned from the start, by name.
     pub cordoned: Vec<String>,
     /// Labels that all nodes get; those of a node win.

@@ -7,9 +7,6 @@ use super::super::framework::{
 use super::super::tally::Tally;
 use super::super::terms::Wish;
 
-/// What required affinity of a placed pod weighs in scoring (kube-scheduler `hardPodAffinityWeight`, 1).
-const REQUIRED_WEIGHT: i64 = 1;
-
 /// Sums per domain for several topology keys.
 #[derive(Debug, Default)]
 struct Sums {
@@ -146,6 +143,16 @@ impl AffinityFilter {
 #[derive(Debug, Default)]
 pub(in super::super) struct AffinityScore {
     sums: Sums,
+    /// `InterPodAffinityArgs.hardPodAffinityWeight`.
+    required_weight: i64,
+    /// `InterPodAffinityArgs.ignorePreferredTermsOfExistingPods`.
+    needs_own_terms: bool,
+}
+
+impl AffinityScore {
+    pub(in super::super) fn new(required_weight: i64, needs_own_terms: bool) -> Self {
+        Self { sums: Sums::default(), required_weight, needs_own_terms }
+    }
 }
 
 impl Score for AffinityScore {
@@ -156,6 +163,9 @@ impl Score for AffinityScore {
     fn pre_score(&mut self, cycle: &Cycle<'_>, _feasible: &[NodeIndex]) -> PreScore {
         let cluster = cycle.cluster;
         self.sums.clear();
+        if self.needs_own_terms && cycle.incoming.preferred.is_empty() {
+            return PreScore::Skip;
+        }
         for (weight, topology, pods) in &cycle.incoming.preferred {
             let tally = self.sums.of(*topology);
             pods.for_each(cluster, |node, count| {
@@ -168,7 +178,8 @@ impl Score for AffinityScore {
         cluster.for_each_affecting(cycle.pod.candidate(), |affecting| {
             let weight = match affecting.wish {
                 Wish::RequiredAntiAffinity => return,
-                Wish::RequiredAffinity => REQUIRED_WEIGHT,
+                Wish::RequiredAffinity if self.required_weight == 0 => return,
+                Wish::RequiredAffinity => self.required_weight,
                 Wish::Preferred(weight) => weight,
             };
             let tally = self.sums.of(affecting.topology);

@@ -10,10 +10,28 @@ use super::super::framework::{
 };
 use super::super::labels::Labelled;
 use super::super::pod::NodeTerm;
+use std::sync::Arc;
 
-/// Filter and score by what the class says.
+/// Node affinity that a profile adds to every pod's (`NodeAffinityArgs.addedAffinity`).
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(in super::super) struct Added {
+    /// Required: one of these must hold.
+    pub(in super::super) required: Option<Vec<NodeTerm>>,
+    /// Preferred: weight and term.
+    pub(in super::super) preferred: Vec<(i64, NodeTerm)>,
+}
+
+/// Filter and score by what the class says, and by what the profile adds.
 #[derive(Debug, Default)]
-pub(in super::super) struct NodeAffinity;
+pub(in super::super) struct NodeAffinity {
+    added: Arc<Added>,
+}
+
+impl NodeAffinity {
+    pub(in super::super) fn new(added: Arc<Added>) -> Self {
+        Self { added }
+    }
+}
 
 /// Filter by node labels that a single pod needs beside its class.
 #[derive(Debug, Default)]
@@ -29,10 +47,15 @@ impl Filter for NodeAffinity {
     }
 
     fn pre_filter(&mut self, cycle: &Cycle<'_>) -> PreFilter {
-        if has_wishes(cycle) { PreFilter::Run } else { PreFilter::Skip }
+        let is_idle = !has_wishes(cycle) && self.added.required.is_none();
+        if is_idle { PreFilter::Skip } else { PreFilter::Run }
     }
 
     fn filter(&self, cycle: &Cycle<'_>, node: NodeIndex) -> Verdict {
+        let enforced = self.added.required.as_ref();
+        if enforced.is_some_and(|terms| !terms.iter().any(|term| term_matches(cycle, term, node))) {
+            return Verdict::Hopeless(Reasons::ENFORCED_AFFINITY);
+        }
         if class_matches(cycle, node) {
             Verdict::Fits
         } else {
@@ -98,11 +121,12 @@ impl Score for NodeAffinity {
     }
 
     fn pre_score(&mut self, cycle: &Cycle<'_>, _feasible: &[NodeIndex]) -> PreScore {
-        if cycle.pod.class.preferred_nodes.is_empty() { PreScore::Skip } else { PreScore::Run }
+        let is_idle = cycle.pod.class.preferred_nodes.is_empty() && self.added.preferred.is_empty();
+        if is_idle { PreScore::Skip } else { PreScore::Run }
     }
 
     fn score(&self, cycle: &Cycle<'_>, node: NodeIndex) -> i64 {
-        let preferred = cycle.pod.class.preferred_nodes.iter();
+        let preferred = cycle.pod.class.preferred_nodes.iter().chain(&self.added.preferred);
         preferred
             .filter(|(_, term)| term_matches(cycle, term, node))
             .map(|(weight, _)| weight)

@@ -9,7 +9,27 @@ use super::super::resources::ResourceId;
 
 /// The filter.
 #[derive(Debug, Default)]
-pub(in super::super) struct FitFilter;
+pub(in super::super) struct FitFilter {
+    ignored: Vec<String>,
+}
+
+impl FitFilter {
+    /// Returns a filter that ignores these extended resources; a name that ends with `/` stands for all that begin with it.
+    pub(in super::super) fn new(ignored: Vec<String>) -> Self {
+        Self { ignored }
+    }
+
+    fn ignores(&self, cycle: &Cycle<'_>, id: ResourceId) -> bool {
+        if self.ignored.is_empty() {
+            return false;
+        }
+        let name = cycle.cluster.resources.name(id);
+        name.contains('/')
+            && self.ignored.iter().any(|ignored| {
+                name == ignored || (ignored.ends_with('/') && name.starts_with(ignored.as_str()))
+            })
+    }
+}
 
 impl Filter for FitFilter {
     fn plugin(&self) -> Plugin {
@@ -28,7 +48,7 @@ impl Filter for FitFilter {
         }
         for &(id, amount) in &cycle.pod.class.requests.asked {
             let allocatable = nodes.allocatable(id)[at];
-            if amount > allocatable - nodes.requested(id)[at] {
+            if amount > allocatable - nodes.requested(id)[at] && !self.ignores(cycle, id) {
                 reasons = reasons.and(Reasons::insufficient(id));
                 // Evicting pods cannot help where the node is too small.
                 is_hopeless |= amount > allocatable;
@@ -102,14 +122,69 @@ impl Score for FitScore {
             if capacity == 0 {
                 continue;
             }
-            let score = match self.strategy {
+            let score = match &self.strategy {
                 FitStrategy::LeastAllocated if requested > capacity => 0,
                 FitStrategy::LeastAllocated => (capacity - requested) * SCORE_MAX / capacity,
                 FitStrategy::MostAllocated => requested.min(capacity) * SCORE_MAX / capacity,
+                FitStrategy::RequestedToCapacityRatio(shape) => {
+                    let utilization =
+                        if requested > capacity { 100 } else { requested * 100 / capacity };
+                    let score = on_broken_line(shape, utilization);
+                    if score == 0 {
+                        continue; // kube-scheduler leaves it out of the mean.
+                    }
+                    score
+                }
             };
             sum += weight * score;
             weights += weight;
         }
-        if weights == 0 { 0 } else { sum / weights }
+        match &self.strategy {
+            _ if weights == 0 => 0,
+            // Rounded half up where the others truncate.
+            FitStrategy::RequestedToCapacityRatio(_) => (2 * sum + weights) / (2 * weights),
+            FitStrategy::LeastAllocated | FitStrategy::MostAllocated => sum / weights,
+        }
+    }
+}
+
+/// Largest score of a point of a shape (kube-scheduler `MaxCustomPriorityScore`).
+const SHAPE_SCORE_MAX: i64 = 10;
+
+/// Returns the score on a broken line through points of at most [`SHAPE_SCORE_MAX`], scaled to [`SCORE_MAX`]; integers
+/// between points are interpolated (`helper.BuildBrokenLinearFunction`).
+fn on_broken_line(shape: &[(i64, i64)], utilization: i64) -> i64 {
+    let scaled = |point: (i64, i64)| (point.0, point.1 * (SCORE_MAX / SHAPE_SCORE_MAX));
+    let Some(at) = shape.iter().position(|point| utilization <= point.0) else {
+        return shape.last().map_or(0, |&point| scaled(point).1);
+    };
+    let (right_x, right_y) = scaled(shape[at]);
+    match at.checked_sub(1).map(|before| scaled(shape[before])) {
+        Some((x, y)) => y + (right_y - y) * (utilization - x) / (right_x - x),
+        None => right_y,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_shape_is_a_broken_line() {
+        // Kubernetes documentation of `RequestedToCapacityRatio`: utilization 0 scores 0, 100 scores 10.
+        let check = |shape: &[(i64, i64)], utilization: i64, expected: i64| {
+            assert_eq!(on_broken_line(shape, utilization), expected, "{shape:?} at {utilization}");
+        };
+        let packing = [(0, 0), (100, 10)];
+        check(&packing, 0, 0);
+        check(&packing, 50, 50);
+        check(&packing, 100, 100);
+        let spreading = [(0, 10), (100, 0)];
+        check(&spreading, 33, 67);
+        let dent = [(20, 4), (40, 1), (70, 10)];
+        check(&dent, 0, 40);
+        check(&dent, 30, 25);
+        check(&dent, 55, 55);
+        check(&dent, 90, 100);
     }
 }
