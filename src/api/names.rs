@@ -70,6 +70,15 @@ pub fn subgroup_index(size: i64, subgroup_size: i64, worker: i64) -> i64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::api::vectors;
+
+    #[test]
+    fn names_split_as_upstream_splits_them() {
+        vectors::each("lws-utils.yaml", "parent_ordinal", |row: serde_json::Value| {
+            let (parent, ordinal) = parent_and_ordinal(row["name"].as_str().unwrap());
+            assert_eq!(serde_json::json!([parent, ordinal]), row["want"], "{row}");
+        });
+    }
 
     #[test]
     fn a_name_splits_at_its_last_dash_if_digits_follow() {

@@ -398,6 +398,7 @@ fn check_subgroups(policy: &SubGroupPolicy, size: i32, errors: &mut Vec<FieldErr
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::api::vectors;
     use crate::api::{defaults, merge};
     use serde_json::json;
 
@@ -458,9 +459,7 @@ mod tests {
 
     #[test]
     fn upstreams_webhook_tests_are_answered_the_same() {
-        let vectors: Value =
-            serde_yaml::from_str(include_str!("../../tests/vectors/lws-webhook.yaml")).unwrap();
-        for case in vectors["validation"].as_array().unwrap() {
+        vectors::each("lws-webhook.yaml", "validation", |case: Value| {
             let manifest = changed(&base(), &case["create"]);
             let created = stored(&manifest);
             let refusal = if case["update"].is_null() {
@@ -471,7 +470,7 @@ mod tests {
                 refusal_of_update(&stored(&update), &created)
             };
             assert_eq!(refusal.is_none(), case["ok"] == true, "{case}: {refusal:?}");
-            let Some(refusal) = refusal else { continue };
+            let Some(refusal) = refusal else { return };
             assert_eq!(refusal.errors[0].path, case["path"], "{case}");
             assert_eq!(refusal.status, if case["by"] == "schema" { 422 } else { 403 }, "{case}");
             let message = case["message"].as_str().unwrap_or_default();
@@ -481,14 +480,32 @@ mod tests {
             {
                 assert!(refusal.message.ends_with(message), "{case}: {}", refusal.message);
             }
-        }
+        });
+    }
+
+    /// What is said of a number or percentage.
+    fn said(value: &Value) -> Option<String> {
+        let mut errors = Vec::new();
+        check_int_or_percent("x", &serde_json::from_value(value.clone()).unwrap(), &mut errors);
+        errors.pop().map(|error| error.message)
+    }
+
+    #[test]
+    fn numbers_and_percentages_are_judged_as_upstream_does() {
+        vectors::each("lws-webhook.yaml", "percent_value", |row: Value| {
+            let number = row["value"].as_str().and_then(percent);
+            assert_eq!(json!([number.unwrap_or(0), number.is_some()]), row["want"], "{row}");
+        });
+        let check = |row: Value| {
+            assert_eq!(said(&row["value"]).as_deref(), row["want"].as_str(), "{row}");
+        };
+        vectors::each("lws-webhook.yaml", "non_negative", check);
+        vectors::each("lws-webhook.yaml", "at_most_100_percent", check);
     }
 
     #[test]
     fn upstreams_defaulting_tests_are_answered_the_same() {
-        let vectors: Value =
-            serde_yaml::from_str(include_str!("../../tests/vectors/lws-webhook.yaml")).unwrap();
-        for case in vectors["defaulting"].as_array().unwrap() {
+        vectors::each("lws-webhook.yaml", "defaulting", |case: Value| {
             let mut manifest = base();
             for (key, value) in case["given"].as_object().unwrap() {
                 if key == "rolloutStrategy" {
@@ -509,7 +526,7 @@ mod tests {
                 wanted = changed(&wanted, &fields);
             }
             assert_eq!(lws, wanted, "{case}");
-        }
+        });
     }
 
     /// The vectors write the budget of a rollout beside its type.

@@ -173,6 +173,43 @@ fn are_workers_ready(set: &SetSeen<'_>) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::api::vectors;
+    use serde_json::Value;
+
+    #[test]
+    fn workers_are_ready_and_groups_placed_as_upstream_does() {
+        vectors::each("lws-utils.yaml", "statefulset_ready", |row: Value| {
+            let set = SetSeen {
+                name: "s-0",
+                group_index: "0",
+                key: "k",
+                replicas: 3,
+                available: i32::try_from(row["available"].as_i64().unwrap()).unwrap(),
+                is_on_one_revision: row["current"] == row["update"],
+            };
+            assert_eq!(are_workers_ready(&set), row["want"] == true, "{row}");
+        });
+        vectors::each("lws-utils.yaml", "sort_by_index", |row: Value| {
+            let items = row["items"].as_array().unwrap();
+            let leaders: Vec<Leader> = items
+                .iter()
+                .map(|item| Leader {
+                    index: item.as_i64(),
+                    state: Some(GroupState { is_ready: true, is_updated: true }),
+                    is_consistent: true,
+                })
+                .collect();
+            let count = i32::try_from(row["length"].as_i64().unwrap()).unwrap();
+            let placed = states(&leaders, count);
+            let wanted = row["want"].as_array().unwrap();
+            assert_eq!(placed.len(), wanted.len(), "{row}");
+            for (place, (state, item)) in placed.iter().zip(wanted).enumerate() {
+                // A gap is written as 0, which is an item only at place 0.
+                let is_there = *item == place && items.contains(item);
+                assert_eq!(state.is_done(), is_there, "{row} at {place}");
+            }
+        });
+    }
 
     #[test]
     fn an_ordinal_is_what_follows_the_name_of_the_set() {

@@ -237,8 +237,11 @@ pub(super) fn newest_with_key<'a>(
 mod tests {
     use super::*;
     use crate::api::lws::NetworkConfig;
+    use crate::api::vectors;
     use crate::controller::fixes::Fixes;
     use crate::controller::model::{NAME, World, sample, template};
+    use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
+    use serde_json::Value;
 
     /// Draws a plan: one line an action, then the requeue; keys are drawn as `K`.
     fn drawn(plan: &Plan, key: &str) -> String {
@@ -416,6 +419,105 @@ mod tests {
         world.settle();
         // Both carry the current key, so both stay (B2).
         assert_eq!(world.revisions.len(), 2);
+    }
+
+    #[test]
+    fn a_new_revision_counts_on_from_the_highest() {
+        vectors::each("lws-utils.yaml", "highest_revision", |row: Value| {
+            let mut world = ready(1);
+            let stored = world.revisions[0].clone();
+            world.revisions.clear();
+            for (index, number) in row["revisions"].as_array().unwrap().iter().enumerate() {
+                world.revisions.push(Arc::new(Revision {
+                    name: format!("r{index}"),
+                    number: number.as_i64().unwrap(),
+                    ..(*stored).clone()
+                }));
+            }
+            roll(&mut world, "v2");
+            let plan = world.pass();
+            let Action::CreateRevision(new) = &plan.actions[0] else { panic!("{row}: {plan:?}") };
+            assert_eq!(new.number, 1 + row["want"].as_i64().unwrap_or(0), "{row}");
+        });
+    }
+
+    #[test]
+    fn a_change_is_seen_where_upstream_sees_one() {
+        vectors::each("lws-utils.yaml", "update_detected", |row: Value| {
+            let mut world = ready(1);
+            if row["leader_statefulset"] == "absent" {
+                world.set = None;
+            }
+            let stored = &world.revisions[0];
+            let data = match row["stored_revision"].as_str().unwrap() {
+                "same" => stored.data.to_string(),
+                "other container name" => stored.data.replace("worker", "other"),
+                older => {
+                    assert!(older.contains("creationTimestamp null"), "{row}");
+                    let mut data: Value = serde_json::from_str(&stored.data).unwrap();
+                    let group = &mut data["spec"]["leaderWorkerTemplate"];
+                    group["workerTemplate"]["metadata"]["creationTimestamp"] = Value::Null;
+                    data.to_string()
+                }
+            };
+            let stored =
+                revision::from_parts(&stored.name, 1, &stored.key, &data, stored.owner).unwrap();
+            world.revisions = vec![Arc::new(stored)];
+            let is_seen = drawn(&world.plan(), "-").contains("for updated LWS");
+            assert_eq!(is_seen, row["want"] == true, "{row}");
+        });
+    }
+
+    #[test]
+    fn surge_without_room_is_given_up_under_b8() {
+        let mut world = ready(4);
+        world.edit_rollout(|rolling| {
+            rolling.max_surge = Some(IntOrString::Int(1));
+            rolling.max_unavailable = Some(IntOrString::Int(0));
+        });
+        roll(&mut world, "v2");
+        world.settle();
+        let held = (world.set().replicas, world.set().partition);
+        assert_eq!(held, (5, 4), "the surge group is waited for");
+        world.leaders.get_mut(&4).unwrap().is_unschedulable = true;
+        world.settle();
+        assert_eq!((world.set().replicas, world.set().partition), (5, 4), "as upstream does");
+        world.fixes = [Fix::B8].into_iter().collect();
+        world.settle();
+        assert_eq!((world.set().replicas, world.set().partition), (4, 3));
+        for group in (0..4).rev() {
+            world.set_ready(group, true);
+            world.settle();
+        }
+        assert_eq!((world.set().replicas, world.set().partition), (4, 0));
+        let key = world.spec_key();
+        assert_eq!(world.set().surge_kept, Some(format!("{key}/0")));
+        // The next change tries surge again.
+        roll(&mut world, "v3");
+        world.settle();
+        assert_eq!((world.set().replicas, world.set().partition), (5, 4));
+        assert_eq!(world.set().surge_kept, None);
+    }
+
+    #[test]
+    fn a_later_version_changes_templates_at_once_or_under_b10_with_the_next_change() {
+        for (fixes, labels) in [
+            (Fixes::default(), [true, true, true]),
+            ([Fix::B10].into_iter().collect(), [false, false, true]),
+        ] {
+            let mut world = ready(2);
+            world.fixes = fixes;
+            world.is_later_version = true;
+            world.settle();
+            let mut found = vec![world.set().has_later_label];
+            world.edit(|spec| spec.replicas = Some(3));
+            world.settle();
+            found.push(world.set().has_later_label);
+            roll(&mut world, "v2");
+            world.settle();
+            found.push(world.set().has_later_label);
+            assert_eq!(found, labels, "{fixes:?}");
+        }
     }
 
     #[test]

@@ -132,7 +132,7 @@ pub fn leader_set(lws: &LeaderWorkerSet, apply: &LeaderSetApply) -> SetBody {
             annotations: template_annotations,
             node_selector: Pairs::new(),
         },
-        claims: claims(live),
+        claims: claims(live, spec::namespace(lws)),
         claim_retention: live.persistent_volume_claim_retention_policy.clone(),
     }
 }
@@ -184,7 +184,7 @@ pub fn worker_set(
             annotations: template_annotations,
             node_selector: domain.map(|domain| pairs([domain])).unwrap_or_default(),
         },
-        claims: claims(template),
+        claims: claims(template, leader.namespace),
         claim_retention: template.persistent_volume_claim_retention_policy.clone(),
     }
 }
@@ -322,11 +322,13 @@ fn group_annotations(live: &LeaderWorkerSet, template: &LeaderWorkerTemplate) ->
 }
 
 /// Returns the claim templates as upstream copies them: most of a claim is lost (B24).
-fn claims(template: &LeaderWorkerTemplate) -> Vec<PersistentVolumeClaim> {
-    template.volume_claim_templates.iter().flatten().map(reduced).collect()
+/// Returns the claim templates as upstream passes them on: in the namespace of the set (`GetPVCApplyConfiguration`).
+fn claims(template: &LeaderWorkerTemplate, namespace: &str) -> Vec<PersistentVolumeClaim> {
+    let claims = template.volume_claim_templates.iter().flatten();
+    claims.map(|claim| reduced(claim, namespace)).collect()
 }
 
-fn reduced(claim: &ClaimTemplate) -> PersistentVolumeClaim {
+fn reduced(claim: &ClaimTemplate, namespace: &str) -> PersistentVolumeClaim {
     let spec = claim.spec.as_ref();
     let resources =
         spec.and_then(|spec| spec.resources.as_ref()).map(|resources| VolumeResourceRequirements {
@@ -336,7 +338,7 @@ fn reduced(claim: &ClaimTemplate) -> PersistentVolumeClaim {
     PersistentVolumeClaim {
         metadata: ObjectMeta {
             name: claim.metadata.name.clone(),
-            namespace: claim.metadata.namespace.clone(),
+            namespace: Some(namespace.to_owned()),
             ..ObjectMeta::default()
         },
         spec: Some(PersistentVolumeClaimSpec {
@@ -395,13 +397,12 @@ fn extend(target: &mut Option<Pairs>, added: &Pairs) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::api::vectors;
     use crate::controller::model::{NAME, sample, template};
     use crate::controller::revision;
     use serde::Deserialize;
     use serde_json::{Value, json};
 
-    const LEADER: &str = include_str!("../../tests/vectors/leader-statefulset.yaml");
-    const WORKER: &str = include_str!("../../tests/vectors/worker-statefulset.yaml");
     const PREFIX: &str = "leaderworkerset.sigs.k8s.io/";
     /// Keys of the vectors that stand for LWS keys; all others are the user's own.
     const OWN: [&str; 2] = ["app", "owner"];
@@ -466,7 +467,7 @@ mod tests {
     /// The claim that the vectors describe, with the fields that upstream drops besides.
     fn claim() -> Value {
         json!([{
-            "metadata": {"name": "pvc1", "namespace": "default", "labels": {"lost": "yes"}},
+            "metadata": {"name": "pvc1", "labels": {"lost": "yes"}},
             "spec": {
                 "accessModes": ["ReadWriteOnce"], "storageClassName": "standard", "volumeMode": "Filesystem",
                 "volumeName": "lost", "resources": {"requests": {"storage": "1Gi"}, "limits": {"storage": "2Gi"}},
@@ -517,9 +518,7 @@ mod tests {
 
     #[test]
     fn a_leader_set_holds_what_upstream_applies() {
-        let rows: Vec<LeaderRow> = serde_yaml::from_str(LEADER).unwrap();
-        assert_eq!(rows.len(), 10);
-        for row in rows {
+        vectors::each("leader-statefulset.yaml", "", |row: LeaderRow| {
             let id = &row.id;
             let mut lws = sample(row.replicas);
             lws.metadata.labels = Some(prefixed(&row.lws_labels));
@@ -569,7 +568,7 @@ mod tests {
             let rolling = json!({"type": "RollingUpdate", "rollingUpdate": {"partition": 0, "maxUnavailable": 1}});
             assert_eq!(set["spec"]["updateStrategy"], rolling, "{id}");
             check_claims(&set, row.pvc_templates.as_ref(), row.pvc_retention.as_ref(), id);
-        }
+        });
     }
 
     fn leader() -> PodSeen<'static> {
@@ -599,9 +598,7 @@ mod tests {
 
     #[test]
     fn a_worker_set_holds_what_upstream_creates() {
-        let rows: Vec<WorkerRow> = serde_yaml::from_str(WORKER).unwrap();
-        assert_eq!(rows.len(), 5);
-        for row in rows {
+        vectors::each("worker-statefulset.yaml", "", |row: WorkerRow| {
             let id = &row.id;
             let mut lws = sample(1);
             lws.metadata.labels = Some(prefixed(&row.lws_labels));
@@ -658,7 +655,48 @@ mod tests {
                 row.want.pvc_retention.as_ref(),
                 id,
             );
-        }
+        });
+    }
+
+    #[derive(Deserialize)]
+    struct ClaimRow {
+        id: String,
+        given: Option<Vec<Value>>,
+        want: Vec<Value>,
+    }
+
+    #[test]
+    fn claims_are_passed_on_in_the_namespace_of_the_set() {
+        // The rows write names, requests and limits without the levels of the API around them.
+        let nested = |flat: &Value| -> Value {
+            let mut claim = json!({"metadata": {}, "spec": {}});
+            for (key, value) in flat.as_object().unwrap() {
+                match key.as_str() {
+                    "name" | "namespace" => claim["metadata"][key] = value.clone(),
+                    "requests" | "limits" => {
+                        claim["spec"]["resources"][key] = json!({"storage": value});
+                    }
+                    _ => claim["spec"][key] = value.clone(),
+                }
+            }
+            claim
+        };
+        vectors::each("lws-utils.yaml", "pvc_templates", |row: ClaimRow| {
+            // Without a set there is nothing to pass on; here that is a set without claims.
+            let given: Vec<Value> = row.given.iter().flatten().map(nested).collect();
+            let template = LeaderWorkerTemplate {
+                volume_claim_templates: serde_json::from_value(json!(given)).unwrap(),
+                ..LeaderWorkerTemplate::default()
+            };
+            let plain = |claim: PersistentVolumeClaim| {
+                let mut claim = serde_json::to_value(claim).unwrap();
+                claim.as_object_mut().unwrap().retain(|key, _| key == "metadata" || key == "spec");
+                claim
+            };
+            let passed: Vec<Value> = claims(&template, "default").into_iter().map(plain).collect();
+            let wanted: Vec<Value> = row.want.iter().map(nested).collect();
+            assert_eq!(passed, wanted, "{}", row.id);
+        });
     }
 
     #[test]

@@ -253,10 +253,13 @@ mod tests {
     use super::*;
     use crate::api::Uid;
     use crate::api::lws::NetworkConfig;
+    use crate::api::vectors;
+    use crate::controller::fixes::{Fixes, Recreations};
     use crate::controller::model::sample;
     use crate::controller::observed::{GroupPodSeen, Revision};
     use crate::controller::revision;
     use proptest::prelude::*;
+    use serde_json::Value;
     use std::sync::Arc;
 
     const LEADER_UID: Uid = Uid(50);
@@ -308,6 +311,7 @@ mod tests {
                     format!("workers {} {:?}", body.name, body.template.node_selector)
                 }
                 Action::DeletePodForeground { name } => format!("delete {name}"),
+                Action::DeletePodForced { name } => format!("force {name}"),
                 Action::Emit(event) => {
                     format!("{} {}", event.reason, event.related_pod.as_ref().unwrap().0)
                 }
@@ -388,6 +392,12 @@ mod tests {
             seen.has_pod_service = true;
         };
         check_leader(exists, CREATED);
+        // UT-POD-009: a leader that goes gets none.
+        let leaves = |lws: &mut LeaderWorkerSet, seen: &mut PodObserved<'_>| {
+            unique(lws);
+            seen.pod.is_deleting = true;
+        };
+        check_leader(leaves, "");
     }
 
     #[test]
@@ -442,6 +452,7 @@ mod tests {
 
     const RECREATED: &str = "delete test-sample-1; RecreateGroup test-sample-1";
 
+    #[derive(Clone, Copy)]
     struct Incident<'a> {
         policy: &'static str,
         pod: PodSeen<'a>,
@@ -499,6 +510,132 @@ mod tests {
             &Incident { pod: unreadable, ..incident() },
             "error parsing pod name for pod odd",
         );
+    }
+
+    #[test]
+    fn a_container_counts_as_restarted_where_upstream_says_so() {
+        vectors::each("lws-utils.yaml", "container_restarted", |row: Value| {
+            let phase = match row["phase"].as_str().unwrap() {
+                "Running" => Phase::Running,
+                "Pending" => Phase::Pending,
+                "Failed" => Phase::Failed,
+                other => panic!("{other}"),
+            };
+            let counts = [&row["init"], &row["main"]].map(|counts| counts.as_array().unwrap());
+            let has_restarted = counts.into_iter().flatten().any(|count| *count != 0);
+            let pod = PodSeen { phase, has_restarted, ..worker() };
+            let expected = if row["want"] == true { RECREATED } else { "" };
+            check_incident(&Incident { pod, ..incident() }, expected);
+        });
+    }
+
+    /// Runs a pass over the pod of an incident with a bug repaired or not.
+    fn check_repair(
+        incident: &Incident<'_>,
+        fix: Fix,
+        extras: PodExtras<'_>,
+        revisions: &[Arc<Revision>],
+        (upstream, repaired): (&str, &str),
+    ) {
+        let mut lws = sample(2);
+        lws.spec.leader_worker_template.restart_policy = Some(incident.policy.to_owned());
+        let group_pods: Vec<GroupPodSeen> =
+            incident.phases.iter().map(|phase| GroupPodSeen { phase: *phase }).collect();
+        for (fixes, expected) in
+            [(Fixes::default(), upstream), ([fix].into_iter().collect(), repaired)]
+        {
+            let plan = reconcile_pod(&PodObserved {
+                pod: incident.pod,
+                lws: Some(&lws),
+                leader: incident.leader,
+                group_pods: &group_pods,
+                owner_set_owner: incident.set_owner,
+                has_worker_set: true,
+                has_pod_service: false,
+                revisions,
+                node_domain: NodeDomain::Unbound,
+                extras: PodExtras { fixes, ..extras },
+            });
+            assert_eq!(drawn(&plan), expected, "{fix:?}");
+        }
+    }
+
+    #[test]
+    fn a_worker_that_was_replaced_unseen_is_remembered_under_b1() {
+        let young = PodSeen { uid: Uid(77), phase: Phase::Pending, ..worker() };
+        let incident = Incident { pod: young, ..incident() };
+        let gone = PodSeen { is_deleting: true, ..worker() };
+        let check = |incident: &Incident<'_>, lost: PodSeen<'_>, repaired: &str| {
+            let extras = PodExtras { lost: Some(lost), ..PodExtras::default() };
+            check_repair(incident, Fix::B1, extras, &[], ("", repaired));
+        };
+        check(&incident, gone, RECREATED);
+        let other = OwnerSeen { kind: "StatefulSet", name: "test-sample-1", uid: Uid(61) };
+        check(&incident, PodSeen { owner: Some(other), ..gone }, "");
+        check(&incident, PodSeen { key: "older", ..gone }, "");
+        let leaving = PodSeen { is_deleting: true, ..leader() };
+        check(&Incident { leader: Some(leaving), ..incident }, gone, "");
+        // With a group that had started, the replacement's own start counts for nothing.
+        let after = Incident {
+            policy: "RecreateGroupAfterStart",
+            phases: &[Phase::Running, Phase::Pending],
+            ..incident
+        };
+        check(&after, gone, RECREATED);
+        check(&Incident { phases: &[Phase::Pending, Phase::Pending], ..after }, gone, "");
+    }
+
+    #[test]
+    fn restarts_before_the_last_start_are_forgiven_under_b5() {
+        let at = |second: i64| Some(jiff::Timestamp::from_second(second).unwrap());
+        let restarted = PodSeen { has_restarted: true, ..worker() };
+        let incident = Incident { policy: "RecreateGroupAfterStart", pod: restarted, ..incident() };
+        let check = |own: i64, others: i64, repaired: &str| {
+            let extras = PodExtras {
+                started_at: at(own),
+                others_started_at: at(others),
+                ..PodExtras::default()
+            };
+            check_repair(&incident, Fix::B5, extras, &[], (RECREATED, repaired));
+        };
+        check(10, 20, "");
+        check(20, 10, RECREATED);
+    }
+
+    #[test]
+    fn the_size_of_the_revision_says_when_a_group_is_whole_under_b5() {
+        let mut old = sample(2);
+        old.spec.leader_worker_template.size = Some(3);
+        let revisions = revisions(&old);
+        let phases = [Phase::Running; 3];
+        let incident =
+            Incident { policy: "RecreateGroupAfterStart", phases: &phases, ..incident() };
+        let extras = PodExtras::default();
+        check_repair(&incident, Fix::B5, extras, &revisions, ("", RECREATED));
+    }
+
+    #[test]
+    fn pods_on_lost_nodes_go_by_force_under_b6() {
+        let extras = PodExtras { is_node_lost: true, ..PodExtras::default() };
+        let forced = "force test-sample-1-1";
+        let leaving = PodSeen { is_deleting: true, ..leader() };
+        let late = Incident { leader: Some(leaving), ..incident() };
+        check_repair(&late, Fix::B6, extras, &[], ("", forced));
+        let both = format!("{RECREATED}; {forced}");
+        check_repair(&incident(), Fix::B6, extras, &[], (RECREATED, &both));
+        let alive = Incident { pod: worker(), ..incident() };
+        check_repair(&alive, Fix::B6, extras, &[], ("", ""));
+        check_repair(&late, Fix::B6, PodExtras::default(), &[], ("", ""));
+    }
+
+    #[test]
+    fn recreations_back_off_under_b7() {
+        let at = |second: i64| jiff::Timestamp::from_second(second).unwrap();
+        let recreations = Recreations::default().once_more(at(100));
+        let extras = PodExtras { recreations, now: at(104), ..PodExtras::default() };
+        check_repair(&incident(), Fix::B7, extras, &[], (RECREATED, "after 6s"));
+        let late = PodExtras { now: at(110), ..extras };
+        check_repair(&incident(), Fix::B7, late, &[], (RECREATED, RECREATED));
     }
 
     #[test]

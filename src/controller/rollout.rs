@@ -167,15 +167,9 @@ fn surplus(budget: Budget, count: usize) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::api::vectors;
     use crate::controller::model::sample;
     use serde::Deserialize;
-
-    const DERIVED: &str = include_str!("../../tests/vectors/lws-partition-derived.yaml");
-    const UPSTREAM: &str = include_str!("../../tests/vectors/rollout.yaml");
-
-    fn parsed<T: serde::de::DeserializeOwned>(text: &str) -> T {
-        serde_yaml::from_str(text).unwrap()
-    }
 
     fn budget(replicas: i32, surge: i32, unavailable: i32) -> Budget {
         Budget { replicas, held: 0, unavailable, surge }
@@ -221,9 +215,7 @@ mod tests {
 
     #[test]
     fn partition_and_replicas_are_upstreams_on_random_states() {
-        let rows: Vec<Derived> = parsed(DERIVED);
-        assert_eq!(rows.len(), 160);
-        for row in rows {
+        vectors::each("lws-partition-derived.yaml", "", |row: Derived| {
             let id = &row.id;
             let budget = budget(row.replicas, row.max_surge, row.max_unavailable);
             let states = drawn(&row.states);
@@ -251,14 +243,7 @@ mod tests {
                     "{id}: step"
                 );
             }
-        }
-    }
-
-    #[derive(Deserialize)]
-    struct Upstream {
-        surge_replicas: Vec<SurgeRow>,
-        parameters: Vec<ParametersRow>,
-        statefulset_max_unavailable: Vec<UnavailableRow>,
+        });
     }
 
     #[derive(Deserialize)]
@@ -320,13 +305,12 @@ mod tests {
 
     #[test]
     fn the_upstream_tables_hold() {
-        let upstream: Upstream = parsed(UPSTREAM);
-        for row in upstream.surge_replicas {
+        vectors::each("rollout.yaml", "surge_replicas", |row: SurgeRow| {
             let goal =
                 budget(row.replicas, row.max_surge, row.max_unavailable).surge_goal(row.unready);
             assert_eq!(goal, row.want, "{}", row.id);
-        }
-        for row in upstream.parameters {
+        });
+        vectors::each("rollout.yaml", "parameters", |row: ParametersRow| {
             let budget = sample_budget(
                 row.spec.replicas,
                 row.spec.max_surge.into(),
@@ -345,11 +329,11 @@ mod tests {
                 "{}",
                 row.id
             );
-        }
-        for row in upstream.statefulset_max_unavailable {
+        });
+        vectors::each("rollout.yaml", "statefulset_max_unavailable", |row: UnavailableRow| {
             let budget = sample_budget(row.replicas, row.max_surge, row.max_unavailable).unwrap();
             assert_eq!(budget.set_unavailable(), row.want, "{}", row.id);
-        }
+        });
     }
 
     #[test]

@@ -200,6 +200,8 @@ fn excludes(one: &str, other: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::api::vectors;
+    use serde_json::{Value, json};
 
     fn at(second: i64) -> Time {
         Time(jiff::Timestamp::from_second(second).unwrap())
@@ -227,6 +229,37 @@ mod tests {
             lines.push(format!("{}{}", drawn(&stored), if has_changed { "" } else { " (same)" }));
         }
         lines.join("; ")
+    }
+
+    fn proposal(type_: &Value) -> Proposal {
+        let known = [IS_AVAILABLE, IS_PROGRESSING, IS_UPDATING];
+        known.into_iter().find(|proposal| type_ == proposal.type_).unwrap()
+    }
+
+    #[test]
+    fn conditions_exclude_and_change_each_other_as_upstreams_do() {
+        vectors::each("lws-utils.yaml", "exclusive_conditions", |row: Value| {
+            let (a, b) = (proposal(&row["a"]), proposal(&row["b"]));
+            assert_eq!(excludes(a.type_, b.type_), row["want"] == true, "{row}");
+        });
+        vectors::each("lws-utils.yaml", "set_condition", |row: Value| {
+            let new = &row["new"];
+            if new[1] == "False" {
+                // UT-CTL-030: the controller never proposes a condition that is False, and nor can this function.
+                return assert_eq!(
+                    (&row["id"], &row["want"]),
+                    (&json!("UT-CTL-030"), &json!(false))
+                );
+            }
+            let mut stored: Vec<Condition> = Vec::new();
+            if let Some(old) = row["stored"].as_array() {
+                set(&mut stored, &proposal(&old[0]), old[2].as_i64().unwrap(), &at(0));
+                stored[0].status = old[1].as_str().unwrap().to_owned();
+            }
+            let has_changed =
+                set(&mut stored, &proposal(&new[0]), new[2].as_i64().unwrap(), &at(1));
+            assert_eq!(has_changed, row["want"] == true, "{row}");
+        });
     }
 
     #[test]

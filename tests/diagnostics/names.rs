@@ -221,3 +221,16 @@ fn what_is_wrong_in_a_setting_is_found_there() {
       |             ^^
     ");
 }
+
+#[test]
+fn a_fix_is_named_by_the_id_of_its_bug() {
+    insta::assert_snapshot!(refuse_added("fixes: [B11]\n"), @r"
+    error[unknown-variant]: unknown name `B11`
+     --> scenario.yaml:4:9
+      |
+    4 | fixes: [B11]
+      |         ^^^
+      |
+      = help: did you mean `B1`?
+    ");
+}

@@ -9,6 +9,8 @@ mod cache;
 pub mod check;
 mod client;
 mod collector;
+#[cfg(test)]
+mod end_to_end;
 mod groups;
 mod kubelet;
 mod lws_shell;
@@ -18,6 +20,8 @@ mod object;
 mod preempting;
 mod queue;
 mod repairs;
+#[cfg(test)]
+mod rollout_cost;
 mod run;
 mod schedule;
 mod set_shell;

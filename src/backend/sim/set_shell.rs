@@ -493,7 +493,7 @@ impl World<'_> {
             spec: Arc::new(spec),
             status: SetStatus::default(),
             applied: None,
-            lws: None,
+            lws: set_of_label(&mut self.store.names, name, set.metadata.labels.as_ref()),
         };
         self.store.create(self.now, record).map(drop).map_err(|error| error.to_string())
     }
@@ -572,6 +572,17 @@ impl World<'_> {
     }
 }
 
+/// Returns the LWS that a StatefulSet's label names: it is looked at when the StatefulSet changes (`enqueueLWSRequests`).
+fn set_of_label(
+    names: &mut super::object::Names,
+    set: NameId,
+    labels: Option<&BTreeMap<String, String>>,
+) -> Option<NameId> {
+    let lws = labels?.get(keys::NAME).filter(|lws| !lws.is_empty())?;
+    let namespace = names.namespace(set).to_owned();
+    Some(names.intern(&namespace, lws))
+}
+
 fn claim_templates(body: &SetBody) -> Arc<[String]> {
     body.claims.iter().filter_map(|claim| claim.metadata.name.clone()).collect()
 }
@@ -639,4 +650,25 @@ fn group_labels(
         group_key: value(keys::GROUP_KEY),
         revision: value(keys::REVISION),
     }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::vectors;
+    use serde_json::{Value, json};
+
+    #[test]
+    fn a_label_names_the_set_to_look_at() {
+        vectors::each("lws-utils.yaml", "enqueue", |row: Value| {
+            let mut names = super::super::object::Names::default();
+            let set = names.intern("default", "some-set");
+            let label = row["name_label"].as_str();
+            let labels =
+                label.map(|label| BTreeMap::from([(keys::NAME.to_owned(), label.to_owned())]));
+            let lws = set_of_label(&mut names, set, labels.as_ref());
+            let lws = lws.map(|lws| names.text(lws).to_string());
+            assert_eq!(json!(lws), row["want"], "{row}");
+        });
+    }
 }

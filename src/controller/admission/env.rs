@@ -159,6 +159,7 @@ fn port(container: &Container, default: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::api::vectors;
     use k8s_openapi::api::core::v1::PodSpec;
     use serde_json::{Value, json};
 
@@ -251,16 +252,108 @@ mod tests {
 
     #[test]
     fn upstreams_tpu_tests_are_answered_the_same() {
-        let vectors: Value =
-            serde_yaml::from_str(include_str!("../../../tests/vectors/tpu-env.yaml")).unwrap();
-        for row in vectors["no_subgroup"]
-            .as_array()
-            .unwrap()
-            .iter()
-            .chain(vectors["subgroup"].as_array().unwrap())
-        {
-            check(row);
-        }
+        vectors::each("tpu-env.yaml", "no_subgroup", |row: Value| check(&row));
+        vectors::each("tpu-env.yaml", "subgroup", |row: Value| check(&row));
+    }
+
+    /// A container that asks for TPUs or does not.
+    fn container(name: &str, kind: &Value) -> Value {
+        let limits = if kind == "tpu" { json!({"google.com/tpu": "4"}) } else { json!({}) };
+        json!({"name": name, "resources": {"limits": limits}})
+    }
+
+    #[test]
+    fn containers_that_ask_for_tpus_are_found_as_upstream_does() {
+        let spec = |containers: Vec<Value>, init: Vec<Value>| -> PodSpec {
+            serde_json::from_value(json!({"containers": containers, "initContainers": init}))
+                .unwrap()
+        };
+        let listed = |kinds: &Value| -> Vec<Value> {
+            let kinds = kinds.as_array().unwrap().iter().enumerate();
+            kinds.map(|(index, kind)| container(&index.to_string(), kind)).collect()
+        };
+        vectors::each("tpu-env.yaml", "tpu_containers", |row: Value| {
+            let spec = spec(listed(&row["containers"]), listed(&row["init"]));
+            assert_eq!(tpu::tpu_containers(&spec).count(), row["want"], "{row}");
+        });
+        vectors::each("tpu-env.yaml", "first_tpu_container", |row: Value| {
+            let containers = row["containers"].as_object().unwrap();
+            let containers = containers.iter().map(|(name, kind)| container(name, kind)).collect();
+            let spec = spec(containers, Vec::new());
+            let first = tpu::tpu_containers(&spec).next().map(|first| first.name.as_str());
+            assert_eq!(first, row["want"].as_str(), "{row}");
+        });
+        vectors::each("tpu-env.yaml", "pod_requests_tpu", |row: Value| {
+            let asks =
+                |field: &str| json!({"name": "a", "resources": {field: {"google.com/tpu": "4"}}});
+            let spec = match row["where"].as_str().unwrap() {
+                "limits of a container" => spec(vec![asks("limits")], Vec::new()),
+                "requests only" => spec(vec![asks("requests")], Vec::new()),
+                "limits of an init container" => spec(Vec::new(), vec![asks("limits")]),
+                "nowhere" => spec(vec![container("a", &Value::Null)], Vec::new()),
+                other => panic!("{other}"),
+            };
+            assert_eq!(tpu::requests_tpus(&spec), row["want"] == true, "{row}");
+        });
+    }
+
+    #[test]
+    fn variables_of_lws_come_first_in_every_container() {
+        vectors::each("lws-utils.yaml", "lws_env", |row: Value| {
+            let text = |field: &str| row[field].as_str().unwrap().to_owned();
+            let own = json!([{"name": "OWN", "value": "1"}]);
+            let spec: PodSpec = serde_json::from_value(json!({
+                "containers": [{"name": "a", "env": own}, {"name": "b"}], "initContainers": [{"name": "c", "env": own}],
+            }))
+            .unwrap();
+            let labels = [
+                (keys::NAME, "test-sample".to_owned()),
+                (keys::GROUP_INDEX, text("group")),
+                (keys::WORKER_INDEX, text("worker")),
+            ];
+            let size = row["size"].to_string();
+            let namespace = text("namespace");
+            let pod = PodIdentity {
+                namespace: &namespace,
+                name: &format!("test-sample-{}-{}", text("group"), text("worker")),
+                subdomain: "test-sample",
+                labels: &|key| {
+                    labels.iter().find(|(name, _)| *name == key).map(|(_, value)| value.as_str())
+                },
+                annotations: &|key| (key == keys::SIZE).then_some(size.as_str()),
+                spec: &spec,
+                is_gang: false,
+                fixes: crate::controller::Fixes::default(),
+            };
+            let all = env(&pod, &Admitted::default()).unwrap();
+            for variables in all.containers.iter().chain(&all.init_containers) {
+                let first: Vec<(&str, &str)> = variables
+                    .iter()
+                    .take(3)
+                    .map(|var| (var.name.as_str(), var.value.as_deref().unwrap()))
+                    .collect();
+                let want = |index: usize| row["want"][index].as_str().unwrap();
+                let names = ["LWS_LEADER_ADDRESS", "LWS_GROUP_SIZE", "LWS_WORKER_INDEX"];
+                let wanted = [0, 1, 2].map(|index| (names[index], want(index)));
+                assert_eq!(first, wanted, "{row}");
+            }
+        });
+    }
+
+    #[test]
+    fn a_variable_of_the_users_is_found_by_its_whole_name() {
+        // The rows ask for PROCESS_PORT; here only TPU_PROCESS_PORT is ever asked for.
+        vectors::each("lws-utils.yaml", "env_lookup", |row: Value| {
+            let own = row["env"].as_object().unwrap().iter();
+            let own: Vec<Value> = own
+                .map(|(name, value)| json!({"name": format!("TPU_{name}"), "value": value}))
+                .collect();
+            let container: Container =
+                serde_json::from_value(json!({"name": "a", "env": own})).unwrap();
+            let found = row["want"][0] == true;
+            let wanted = if found { row["want"][1].as_str().unwrap() } else { "8476" };
+            assert_eq!(port(&container, tpu::FIRST_PORT), wanted, "{row}");
+        });
     }
 
     #[test]

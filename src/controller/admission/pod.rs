@@ -61,7 +61,10 @@ fn set_env(containers: &mut [Container], env: Vec<Vec<EnvVar>>) {
 
 #[cfg(test)]
 mod tests {
+    use super::super::{Fix, has_exclusive_terms};
     use super::*;
+    use crate::api::{hash, keys, names, vectors};
+    use k8s_openapi::api::core::v1::PodSpec;
     use serde_json::{Value, json};
 
     const PREFIX: &str = "leaderworkerset.sigs.k8s.io/";
@@ -227,18 +230,113 @@ mod tests {
 
     #[test]
     fn upstreams_pod_tests_are_answered_the_same() {
-        let vectors: Value =
-            serde_yaml::from_str(include_str!("../../../tests/vectors/pod-webhook.yaml")).unwrap();
-        for row in vectors["admission"].as_array().unwrap() {
-            let object = pod_of_row(row);
+        vectors::each("pod-webhook.yaml", "admission", |row: Value| {
+            let object = pod_of_row(&row);
             if row["scheduler_provider"] == "volcano" {
                 let mut pod = pod_of(&object);
                 apply_to_pod(&mut pod, true).unwrap();
                 assert_eq!(pod.metadata.annotations.unwrap()[GROUP_NAME], "test-0-1");
-                continue;
+                return;
             }
-            check_wanted(row, &admitted(&object).unwrap());
-        }
+            check_wanted(&row, &admitted(&object).unwrap());
+        });
+    }
+
+    #[test]
+    fn keys_and_subgroups_are_upstreams() {
+        vectors::each("pod-webhook.yaml", "group_key", |row: Value| {
+            let text = |field: &str| row[field].as_str().unwrap();
+            assert_eq!(hash::group_key(text("namespace"), text("pod")), text("want"), "{row}");
+        });
+        vectors::each("pod-webhook.yaml", "subgroup_index", |row: Value| {
+            let number = |field: &str| row[field].as_i64().unwrap();
+            let index = names::subgroup_index(number("pods"), number("subgroup"), number("worker"));
+            assert_eq!(index.to_string(), row["want"].as_str().unwrap(), "{row}");
+        });
+    }
+
+    /// A pod spec whose required affinity and anti-affinity have a term over each of two topologies, where given.
+    fn spec_with_terms(near: &Value, far: &Value) -> PodSpec {
+        let required = |key: &Value| match key {
+            Value::Null => Value::Null,
+            key => {
+                json!({"requiredDuringSchedulingIgnoredDuringExecution": [{"topologyKey": key}]})
+            }
+        };
+        let affinity = json!({"podAffinity": required(near), "podAntiAffinity": required(far)});
+        serde_json::from_value(json!({"containers": [], "affinity": affinity})).unwrap()
+    }
+
+    #[test]
+    fn exclusive_terms_are_upstreams_and_added_once() {
+        vectors::each("pod-webhook.yaml", "exclusive_applied", |row: Value| {
+            let spec = spec_with_terms(&row["affinity"], &row["anti_affinity"]);
+            assert_eq!(has_exclusive_terms(&spec, "topologyKey"), row["want"] == true, "{row}");
+        });
+        vectors::each("pod-webhook.yaml", "exclusive_terms", |row: Value| {
+            if row["want"] == "unchanged" {
+                let spec = spec_with_terms(&json!("topologyKey"), &json!("topologyKey"));
+                let labels = json!({"name": "s", "worker-index": "0", "group-key": "test-key"});
+                let annotations = json!({"size": "1", "exclusive-topology": "topologyKey"});
+                let row = json!({"pod": "s-0", "labels": labels, "annotations": annotations});
+                let mut object = pod_of_row(&row);
+                object["spec"]["affinity"] = serde_json::to_value(&spec.affinity).unwrap();
+                let pod = admitted(&object).unwrap();
+                assert_eq!(pod["spec"]["affinity"], object["spec"]["affinity"]);
+                return;
+            }
+            let term = ExclusiveTerm {
+                label_key: keys::GROUP_KEY,
+                value: "test-key".to_owned(),
+                topology_key: "topologyKey".to_owned(),
+                set_name: None,
+            };
+            let drawn = |term: PodAffinityTerm| {
+                let requirements = term.label_selector.unwrap().match_expressions.unwrap();
+                let requirements: Vec<Value> = requirements
+                    .into_iter()
+                    .map(|found| {
+                        let key = found.key.strip_prefix(PREFIX).unwrap().to_owned();
+                        json!([key, found.operator, found.values.unwrap_or_default()])
+                    })
+                    .collect();
+                json!([{"topologyKey": term.topology_key, "match": requirements}])
+            };
+            assert_eq!(drawn(term.affinity()), row["want"]["pod_affinity"], "{row}");
+            assert_eq!(drawn(term.anti_affinity()), row["want"]["pod_anti_affinity"], "{row}");
+        });
+    }
+
+    #[test]
+    fn repaired_exclusive_terms_speak_of_one_set() {
+        let labels = json!({"name": "s", "worker-index": "0"});
+        let annotations = json!({"size": "1", "exclusive-topology": "rack"});
+        let row = json!({"pod": "s-0", "labels": labels, "annotations": annotations});
+        let pod = pod_of(&pod_of_row(&row));
+        let (labels, annotations) =
+            (pod.metadata.labels.unwrap(), pod.metadata.annotations.unwrap());
+        let terms = |fixes: Fixes| {
+            let identity = PodIdentity {
+                namespace: "ns",
+                name: "s-0",
+                subdomain: "s",
+                labels: &|key| labels.get(key).map(String::as_str),
+                annotations: &|key| annotations.get(key).map(String::as_str),
+                spec: pod.spec.as_ref().unwrap(),
+                is_gang: false,
+                fixes,
+            };
+            let term = &admit(&identity).unwrap().exclusive[0];
+            let requirements = term.anti_affinity().label_selector.unwrap().match_expressions;
+            requirements
+                .unwrap()
+                .into_iter()
+                .map(|found| (found.key, found.values))
+                .collect::<Vec<_>>()
+        };
+        let (upstream, fixed) = (terms(Fixes::default()), terms([Fix::B4].into_iter().collect()));
+        assert_eq!(fixed[..2], upstream[..]);
+        assert_eq!(fixed[2..], [(keys::NAME.to_owned(), Some(vec!["s".to_owned()]))]);
     }
 
     #[test]
