@@ -15,3 +15,5 @@ pub mod report;
 pub mod scenario;
 pub mod scheduler;
 pub mod topology;
+#[cfg(test)]
+mod vectors;

@@ -15,8 +15,6 @@ mod object_meta;
 pub mod quantity;
 mod uid;
 pub mod validation;
-#[cfg(test)]
-pub(crate) mod vectors;
 pub mod wire;
 
 pub use uid::Uid;

@@ -70,7 +70,7 @@ pub fn subgroup_index(size: i64, subgroup_size: i64, worker: i64) -> i64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::vectors;
+    use crate::vectors;
 
     #[test]
     fn names_split_as_upstream_splits_them() {

@@ -398,8 +398,8 @@ fn check_subgroups(policy: &SubGroupPolicy, size: i32, errors: &mut Vec<FieldErr
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::vectors;
     use crate::api::{defaults, merge};
+    use crate::vectors;
     use serde_json::json;
 
     fn stored(manifest: &Value) -> LeaderWorkerSet {

@@ -173,7 +173,7 @@ fn are_workers_ready(set: &SetSeen<'_>) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::vectors;
+    use crate::vectors;
     use serde_json::Value;
 
     #[test]

@@ -237,9 +237,9 @@ pub(super) fn newest_with_key<'a>(
 mod tests {
     use super::*;
     use crate::api::lws::NetworkConfig;
-    use crate::api::vectors;
     use crate::controller::fixes::Fixes;
     use crate::controller::model::{NAME, World, sample, template};
+    use crate::vectors;
     use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
     use serde_json::Value;
 

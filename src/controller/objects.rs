@@ -397,9 +397,9 @@ fn extend(target: &mut Option<Pairs>, added: &Pairs) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::vectors;
     use crate::controller::model::{NAME, sample, template};
     use crate::controller::revision;
+    use crate::vectors;
     use serde::Deserialize;
     use serde_json::{Value, json};
 

@@ -253,11 +253,11 @@ mod tests {
     use super::*;
     use crate::api::Uid;
     use crate::api::lws::NetworkConfig;
-    use crate::api::vectors;
     use crate::controller::fixes::{Fixes, Recreations};
     use crate::controller::model::sample;
     use crate::controller::observed::{GroupPodSeen, Revision};
     use crate::controller::revision;
+    use crate::vectors;
     use proptest::prelude::*;
     use serde_json::Value;
     use std::sync::Arc;

@@ -153,7 +153,7 @@ fn modern(template: &LeaderWorkerTemplate) -> Cow<'_, LeaderWorkerTemplate> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::vectors;
+    use crate::vectors;
 
     fn stored(manifest: &Value) -> LeaderWorkerSet {
         let mut lws = serde_json::from_value(manifest.clone()).unwrap();

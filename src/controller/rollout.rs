@@ -167,8 +167,8 @@ fn surplus(budget: Budget, count: usize) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::vectors;
     use crate::controller::model::sample;
+    use crate::vectors;
     use serde::Deserialize;
 
     fn budget(replicas: i32, surge: i32, unavailable: i32) -> Budget {

@@ -200,7 +200,7 @@ fn excludes(one: &str, other: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::vectors;
+    use crate::vectors;
     use serde_json::{Value, json};
 
     fn at(second: i64) -> Time {

@@ -6,7 +6,7 @@ use super::model::{NAME, World, sample, template};
 use super::observed::Phase;
 use super::{AVAILABLE, PROGRESSING, UPDATE_IN_PROGRESS};
 use crate::api::lws::{LeaderWorkerSetStatus, NetworkConfig};
-use crate::api::vectors;
+use crate::vectors;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use serde::Deserialize;
 use serde_json::{Map, Value};

@@ -7,9 +7,9 @@
 use super::setup::{Members, Object, Profile, Stage, StageKind, Work};
 use super::trial::{Trial, set_image};
 
-use crate::api::vectors;
 use crate::backend::record::{GroupPhase, Outcome, Record, RolloutChange, What};
 use crate::engine::{Distribution, Time};
+use crate::vectors;
 use serde::Deserialize;
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};

@@ -655,7 +655,7 @@ fn group_labels(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::vectors;
+    use crate::vectors;
     use serde_json::{Value, json};
 
     #[test]

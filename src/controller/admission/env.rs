@@ -159,7 +159,7 @@ fn port(container: &Container, default: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::vectors;
+    use crate::vectors;
     use k8s_openapi::api::core::v1::PodSpec;
     use serde_json::{Value, json};
 

@@ -63,7 +63,8 @@ fn set_env(containers: &mut [Container], env: Vec<Vec<EnvVar>>) {
 mod tests {
     use super::super::{Fix, has_exclusive_terms};
     use super::*;
-    use crate::api::{hash, keys, names, vectors};
+    use crate::api::{hash, keys, names};
+    use crate::vectors;
     use k8s_openapi::api::core::v1::PodSpec;
     use serde_json::{Value, json};
 
