@@ -14,6 +14,6 @@ mod time;
 pub use distribution::{Distribution, EmpiricalError, VALUES_MAX, empirical_from_csv};
 pub use queue::{PENDING_MAX, Queue, SCHEDULED_MAX, Ticket};
 pub use random::{Purpose, Stream, Streams, entity, entity2};
-pub use run::{Model, Stop, run};
+pub use run::{Model, Stop, run, run_by};
 pub use sharing::{LinkId, Sharing, TransferId, UNLIMITED};
 pub use time::{Span, Time};

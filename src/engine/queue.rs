@@ -158,10 +158,46 @@ impl<E> Queue<E> {
                 return None;
             }
             self.remove_top();
-            self.now = time;
+            self.now = self.now.max(time);
             self.handled += 1;
             return self.take(order_of(key));
         }
+    }
+
+    /// Returns the events that are pending from the earliest instant up to `within` after it, in order; none where that
+    /// instant lies past `horizon`.
+    pub fn due(&mut self, within: Span, horizon: Time) -> Vec<Ticket> {
+        let Some(first) = self.next_at().filter(|first| *first <= horizon) else {
+            return Vec::new();
+        };
+        let last = (first + within).min(horizon);
+        let mut keys = Vec::new();
+        while let Some(&key) = self.heap.first().filter(|key| time_of(**key) <= last) {
+            self.remove_top();
+            if self.is_alive(order_of(key)) {
+                keys.push(key);
+            }
+        }
+        for key in &keys {
+            self.heap.push(*key);
+            self.sift_up(self.heap.len() - 1);
+        }
+        keys.into_iter().map(|key| Ticket(order_of(key))).collect()
+    }
+
+    /// Returns a pending event without taking it.
+    pub fn peek(&self, ticket: Ticket) -> Option<&E> {
+        let slot = self.slots.get(slot_of(ticket.0))?;
+        slot.event.as_ref().filter(|_| slot.sequence == ticket.0 >> SLOT_BITS)
+    }
+
+    /// Pops a pending event before all others and moves the clock to `at`, its instant; the events that were due before it
+    /// are late then, and pop at the clock's instant.
+    pub fn pop(&mut self, ticket: Ticket, at: Time) -> Option<E> {
+        let event = self.take(ticket.0)?;
+        self.now = self.now.max(at);
+        self.handled += 1;
+        Some(event)
     }
 
     fn insert(&mut self, time: Time, event: E, is_retry: bool) -> Ticket {
@@ -310,6 +346,31 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
     use std::collections::BTreeMap;
+
+    #[test]
+    fn an_event_may_pop_before_those_that_are_due_with_it() {
+        let mut queue = Queue::new();
+        let gone = queue.at(Time(1), "gone");
+        for (time, event) in [(3, "d"), (1, "a"), (1, "b"), (2, "c")] {
+            queue.at(Time(time), event);
+        }
+        queue.cancel(gone);
+        let shown = |queue: &Queue<&'static str>, due: &[Ticket]| -> Vec<&'static str> {
+            due.iter().map(|ticket| *queue.peek(*ticket).unwrap()).collect()
+        };
+        let due = queue.due(Span(0), Time::MAX);
+        assert_eq!(shown(&queue, &due), ["a", "b"]);
+        assert_eq!(queue.due(Span(5), Time(0)), []);
+        let due = queue.due(Span(1), Time::MAX);
+        assert_eq!(shown(&queue, &due), ["a", "b", "c"]);
+        assert_eq!(queue.pop(due[2], Time(2)), Some("c"));
+        assert_eq!(queue.pop(due[2], Time(2)), None);
+        let rest: Vec<_> =
+            std::iter::from_fn(|| queue.advance(Time::MAX).map(|event| (event, queue.now().0)))
+                .collect();
+        assert_eq!(rest, [("a", 2), ("b", 2), ("d", 3)], "late events do not turn the clock back");
+        assert_eq!(queue.handled(), 4);
+    }
 
     /// Schedules letters at digits: `"a3 b1"`; `~` before a letter makes a retry. Returns the order in which they pop.
     fn check(drawing: &str, expected: &str) {

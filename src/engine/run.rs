@@ -39,6 +39,18 @@ pub fn run<M: Model>(
     horizon: Time,
     events_max: u64,
 ) -> Stop {
+    run_by(model, queue, horizon, events_max, |_, queue| queue.advance(horizon))
+}
+
+/// Runs `model` as [`run`] does, with `next` to choose the event that comes next: it returns none if none is due up to
+/// and including the horizon.
+pub fn run_by<M: Model>(
+    model: &mut M,
+    queue: &mut Queue<M::Event>,
+    horizon: Time,
+    events_max: u64,
+    mut next: impl FnMut(&mut M, &mut Queue<M::Event>) -> Option<M::Event>,
+) -> Stop {
     let limit = queue.handled().saturating_add(events_max);
     loop {
         if queue.live() == 0 {
@@ -55,7 +67,7 @@ pub fn run<M: Model>(
             let is_due = queue.next_at().is_some_and(|time| time <= horizon);
             return if is_due { Stop::EventLimit } else { Stop::Horizon };
         }
-        match queue.advance(horizon) {
+        match next(model, queue) {
             Some(event) => model.handle(event, queue),
             None => return Stop::Horizon,
         }

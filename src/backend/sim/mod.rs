@@ -17,6 +17,7 @@ mod lws_shell;
 mod node_life;
 mod nodes;
 mod object;
+pub mod order;
 mod preempting;
 mod queue;
 mod repairs;

@@ -2,10 +2,11 @@
 
 use super::check::{Checks, Violation};
 use super::object::{Meta, NodeRecord};
+use super::order::{self, Order};
 use super::setup::Setup;
 use super::world::{Events, World};
 use crate::backend::record::{Outcome, Record, RunEnd};
-use crate::engine::{Queue, Stop, Time, run as run_engine};
+use crate::engine::{Queue, Stop, Time, run as run_engine, run_by};
 use std::sync::Arc;
 
 /// How a run is played, beside its seed.
@@ -13,6 +14,8 @@ use std::sync::Arc;
 pub struct Options {
     /// Whether the rules of [`super::check`] watch it.
     pub check: bool,
+    /// Which order of events that might as well come the other way round; 0 is the one of the seed (see [`super::order`]).
+    pub order: u64,
 }
 
 /// A run that is over.
@@ -43,8 +46,15 @@ pub fn run_with(
     if options.check {
         world.checks = Some(Box::default());
     }
+    world.luck = order::luck(seed, options.order);
     begin(&mut world, &mut events);
-    let stop = run_engine(&mut world, &mut events, Time::ZERO + setup.horizon, setup.events_max);
+    let (horizon, limit) = (Time::ZERO + setup.horizon, setup.events_max);
+    let stop = if options.order == 0 && setup.params.races.first.is_empty() {
+        run_engine(&mut world, &mut events, horizon, limit)
+    } else {
+        let mut order = Order::new(seed, options.order, &setup.params.races);
+        run_by(&mut world, &mut events, horizon, limit, |_, queue| order.next(queue, horizon))
+    };
     let end = end(&mut world, &events, stop);
     let violations = world.checks.take().map(|checks| Checks::into_violations(*checks));
     Finished { end, violations: violations.unwrap_or_default() }

@@ -420,6 +420,32 @@ pub struct Params {
     pub kubelet: KubeletParams,
     /// What the node life-cycle controllers take beside the monitor's times.
     pub node_life: NodeLifeParams,
+    /// Who is slow and who is first.
+    pub races: Races,
+}
+
+/// Who is slow and who is first among the components that act on what they have seen.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Races {
+    /// Seconds from a write to its arrival in a component's caches, where they differ from `watch_delay`.
+    pub cache_lag: Vec<(Actor, Distribution)>,
+    /// Who acts first of those that act at the same instant; the others follow in the order of scheduling.
+    pub first: Vec<Actor>,
+}
+
+/// A component that watches the API server and acts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Actor {
+    /// The LWS manager.
+    Lws,
+    /// The StatefulSet controller.
+    StatefulSets,
+    /// The garbage collector.
+    GarbageCollector,
+    /// The scheduler.
+    Scheduler,
+    /// The kubelets.
+    Kubelets,
 }
 
 /// Delays of the kubelet that scenarios seldom touch.
@@ -532,6 +558,7 @@ impl Default for Params {
             gc_delay: ms(5.0, 20.0),
             kubelet: KubeletParams::default(),
             node_life: NodeLifeParams::default(),
+            races: Races::default(),
         }
     }
 }

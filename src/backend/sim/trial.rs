@@ -2,7 +2,7 @@
 
 use super::setup::{
     Action, ClientLimit, Entry, KubeletParams, Kubernetes, NodeLifeParams, Object, Params, Profile,
-    Setup, Target, When, Workload,
+    Races, Setup, Target, When, Workload,
 };
 use super::{Finished, Options};
 use crate::api::lws::LeaderWorkerSet;
@@ -42,6 +42,7 @@ pub(super) fn params() -> Params {
         gc_delay: ms(50.0),
         kubelet: KubeletParams::default(),
         node_life: NodeLifeParams::default(),
+        races: Races::default(),
     }
 }
 
@@ -82,7 +83,7 @@ impl Trial {
 
     pub(super) fn run(&self) -> (Vec<Record>, RunEnd) {
         let mut records = Vec::new();
-        let options = Options { check: true };
+        let options = Options { check: true, ..Options::default() };
         let sink = &mut |record: &Record| records.push(record.clone());
         let Finished { end, violations } = super::run_with(&self.setup, 1, &options, sink);
         assert_eq!(violations, []);

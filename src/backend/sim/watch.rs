@@ -4,27 +4,17 @@
 //! of one kind in the order in which they were made, as a watch of the API server delivers them.
 
 use super::object::{Kind, Names};
+use super::setup::Races;
 use super::store::Change;
 use crate::engine::{Distribution, Purpose, Span, Streams, Time, entity2};
 use std::collections::VecDeque;
 
 /// Who watches.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Watcher {
-    /// The LWS manager.
-    Lws,
-    /// The StatefulSet controller.
-    StatefulSets,
-    /// The garbage collector.
-    GarbageCollector,
-    /// The scheduler.
-    Scheduler,
-    /// The kubelets.
-    Kubelets,
-}
+pub(super) use super::setup::Actor as Watcher;
 
 impl Watcher {
-    const ALL: [Self; 5] =
+    /// All, in the order of their streams.
+    pub const ALL: [Self; 5] =
         [Self::Lws, Self::StatefulSets, Self::GarbageCollector, Self::Scheduler, Self::Kubelets];
 
     fn watches(self, kind: Kind) -> bool {
@@ -51,14 +41,19 @@ pub(super) struct StreamId(u8);
 pub(super) struct Watches {
     streams: Vec<VecDeque<(Time, Change)>>,
     last: Vec<Time>,
-    delay: Distribution,
+    /// Delay of each watcher.
+    delays: [Distribution; Watcher::ALL.len()],
 }
 
 impl Watches {
-    /// Returns empty streams with this delay in seconds.
-    pub(super) fn new(delay: Distribution) -> Self {
+    /// Returns empty streams with these delays in seconds.
+    pub(super) fn new(delay: &Distribution, races: &Races) -> Self {
         let count = Watcher::ALL.len() * Kind::ALL.len();
-        Self { streams: vec![VecDeque::new(); count], last: vec![Time::ZERO; count], delay }
+        let delays = Watcher::ALL.map(|watcher| {
+            let own = races.cache_lag.iter().find(|(actor, _)| *actor == watcher);
+            own.map_or(delay, |(_, own)| own).clone()
+        });
+        Self { streams: vec![VecDeque::new(); count], last: vec![Time::ZERO; count], delays }
     }
 
     /// Sends a change on its way to everybody who watches its kind. Calls `arm` for each stream whose next delivery
@@ -79,7 +74,7 @@ impl Watches {
             Watcher::ALL.into_iter().enumerate().filter(|(_, watcher)| watcher.watches(kind))
         {
             let index = position * Kind::ALL.len() + kind as usize;
-            let delay = match self.delay {
+            let delay = match self.delays[position] {
                 Distribution::Constant(seconds) => Span::from_secs_f64(seconds),
                 ref delay => {
                     delay.sample_span(&mut streams.stream(DELAY, entity2(entity, index as u64)))
@@ -102,6 +97,11 @@ impl Watches {
         }
         let (_, change) = self.streams[index].pop_front().expect("looked at above");
         Some((Watcher::ALL[index / Kind::ALL.len()], change))
+    }
+
+    /// Returns who watches a stream.
+    pub(super) fn watcher(stream: StreamId) -> Watcher {
+        Watcher::ALL[usize::from(stream.0) / Kind::ALL.len()]
     }
 
     /// Returns when the next change of a stream arrives.

@@ -98,6 +98,8 @@ const COMPUTE: Purpose = Purpose::named("controller-pass");
 pub(super) struct World<'a> {
     pub(super) setup: &'a Setup,
     pub(super) streams: Streams,
+    /// Streams of the control plane's delays: those of the run, or of another order of events.
+    pub(super) luck: Streams,
     pub(super) now: Time,
     pub(super) store: Store,
     watches: Watches,
@@ -141,9 +143,10 @@ impl<'a> World<'a> {
         Self {
             setup,
             streams,
+            luck: streams,
             now: Time::ZERO,
             store: Store::default(),
-            watches: Watches::new(params.watch_delay.clone()),
+            watches: Watches::new(&params.watch_delay, &params.races),
             lws_cache: LwsCache::default(),
             set_cache: SetCache::default(),
             queues: [
@@ -195,8 +198,8 @@ impl<'a> World<'a> {
             for change in changes {
                 self.track(&change);
                 self.check_change(&change);
-                let Self { watches, store, streams, now, .. } = self;
-                watches.send(*now, &change, &mut store.names, *streams, |at, stream| {
+                let Self { watches, store, luck, now, .. } = self;
+                watches.send(*now, &change, &mut store.names, *luck, |at, stream| {
                     events.at(at, Event::Deliver(stream));
                 });
             }
@@ -322,9 +325,7 @@ impl<'a> World<'a> {
     ) -> Span {
         match delay {
             Distribution::Constant(seconds) => Span::from_secs_f64(*seconds),
-            delay => {
-                delay.sample_span(&mut self.streams.stream(purpose, entity2(entity, self.now.0)))
-            }
+            delay => delay.sample_span(&mut self.luck.stream(purpose, entity2(entity, self.now.0))),
         }
     }
 
