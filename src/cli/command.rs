@@ -1,7 +1,7 @@
 //! Arguments and their dispatch: one line for each subcommand.
 
 use super::failure::Failure;
-use super::{completions, explain, panic, report, run as scenario, schema};
+use super::{completions, explain, explore, panic, report, run as scenario, schema, swarm};
 use clap::{CommandFactory, Parser, Subcommand};
 use std::process::ExitCode;
 
@@ -17,7 +17,7 @@ pub(super) struct Arguments {
 }
 
 const EXIT_CODES: &str = "\
-Exit codes: 0 done, 1 a gate was missed, 2 wrong input, 3 a file could not be read or written, 101 a bug of lwsim";
+Exit codes: 0 done, 1 a gate was missed or a rule broken, 2 wrong input, 3 a file could not be read or written, 101 a bug of lwsim";
 
 #[derive(Debug, Subcommand)]
 enum Command {
@@ -27,6 +27,10 @@ enum Command {
     Report(report::Arguments),
     /// Say what an object waited for, and why, in order
     Explain(explain::Arguments),
+    /// Look for an order of events, a late watch event or a crash that breaks a rule
+    Explore(explore::Arguments),
+    /// Play random histories of a LeaderWorkerSet and check that each ends well
+    Swarm(swarm::Arguments),
     /// Print the JSON Schema of scenarios
     Schema,
     /// Print completions for a shell
@@ -58,6 +62,8 @@ impl Command {
             Self::Run(arguments) => scenario::run(&arguments),
             Self::Report(arguments) => report::run(&arguments),
             Self::Explain(arguments) => explain::run(&arguments),
+            Self::Explore(arguments) => explore::run(&arguments),
+            Self::Swarm(arguments) => swarm::run(&arguments),
             Self::Schema => schema::run(),
             Self::Completions(arguments) => completions::run(&arguments, Arguments::command()),
         }

@@ -14,6 +14,10 @@ pub(super) enum Failure {
     File(anyhow::Error),
     /// The run is done, and this many gates are missed.
     Gates(usize),
+    /// The run is done, and rules were broken this many times.
+    Rules(usize),
+    /// This many histories end badly.
+    Histories(u64),
     /// Nobody reads the output any more.
     Closed,
 }
@@ -52,6 +56,20 @@ impl Failure {
                 output::tell_error(&match missed {
                     1 => "a gate is missed".to_owned(),
                     _ => format!("{missed} gates are missed"),
+                });
+                ExitCode::from(1)
+            }
+            Self::Rules(broken) => {
+                output::tell_error(&match broken {
+                    1 => "a rule is broken".to_owned(),
+                    _ => format!("rules are broken {broken} times"),
+                });
+                ExitCode::from(1)
+            }
+            Self::Histories(failed) => {
+                output::tell_error(&match failed {
+                    1 => "a history ends badly".to_owned(),
+                    _ => format!("{failed} histories end badly"),
                 });
                 ExitCode::from(1)
             }

@@ -7,6 +7,7 @@ mod command;
 mod completions;
 mod diagnostics;
 mod explain;
+mod explore;
 mod failure;
 mod output;
 mod panic;
@@ -14,5 +15,6 @@ mod progress;
 mod report;
 mod run;
 mod schema;
+mod swarm;
 
 pub use command::run;

@@ -7,8 +7,11 @@
 pub mod directory;
 pub mod events;
 pub mod explain;
+pub mod explore;
 pub mod gates;
+pub mod history;
 pub mod metrics;
+pub mod orders;
 pub mod prepare;
 pub mod result;
 pub mod run;

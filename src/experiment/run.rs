@@ -20,7 +20,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 /// Simulates one run: set-up, seed and observer in, the end out.
-pub type Simulate<S> = dyn Fn(&S, u64, &mut dyn FnMut(&Record)) -> RunEnd + Sync;
+pub type Simulate<'a, S> = dyn Fn(&S, u64, &mut dyn FnMut(&Record)) -> RunEnd + Sync + 'a;
 
 /// What is to be run, on a backend whose set-up is `S`.
 #[derive(Clone, Debug)]
@@ -76,7 +76,7 @@ pub fn run<S: Send + Sync>(
     experiment: &Experiment<S>,
     dir: &Path,
     jobs: usize,
-    simulate: &Simulate<S>,
+    simulate: &Simulate<'_, S>,
     on_done: &(dyn Fn() + Sync),
 ) -> Result<Summary, ResultError> {
     let of = |variant| experiment.seeds.iter().map(move |seed| (variant, *seed));
@@ -104,7 +104,7 @@ fn run_once<S>(
     variant: &Variant<S>,
     seed: u64,
     dir: &Path,
-    simulate: &Simulate<S>,
+    simulate: &Simulate<'_, S>,
 ) -> Result<Finished, ResultError> {
     CURRENT.with(|current| current.replace(Some((variant.name.clone(), seed))));
     let folder = format!("runs/{}/seed-{seed}", variant.name);

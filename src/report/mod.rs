@@ -10,11 +10,13 @@ mod curve;
 mod figures;
 mod headline;
 mod html;
+mod orders;
 mod plots;
 mod replay;
 mod tables;
 mod write;
 
 pub use headline::headline;
+pub use orders::orders;
 pub use tables::tables;
 pub use write::{ReportError, Written, write};

@@ -10,5 +10,6 @@ mod explain;
 mod failures;
 mod placements;
 mod project;
+mod races;
 mod results;
 mod upstream;

@@ -9,8 +9,11 @@ mod cache;
 pub mod check;
 mod client;
 mod collector;
+mod crash;
 #[cfg(test)]
 mod end_to_end;
+pub mod explore;
+mod fingerprint;
 mod groups;
 mod kubelet;
 mod lws_shell;

@@ -71,14 +71,18 @@ impl Order {
 pub(super) fn actor_of(event: &Event) -> Option<Actor> {
     match event {
         Event::Deliver(stream) => Some(Watches::watcher(*stream)),
-        Event::Pass(controller, _) | Event::Due(controller, _) => Some(match controller {
+        Event::Pass(controller, ..) | Event::Due(controller, _) => Some(match controller {
             Controller::Lws | Controller::Pod => Actor::Lws,
             Controller::StatefulSet => Actor::StatefulSets,
         }),
         Event::Collect(..) => Some(Actor::GarbageCollector),
         Event::Scheduling(_) => Some(Actor::Scheduler),
         Event::Kubelet(_) => Some(Actor::Kubelets),
-        Event::Write(..) | Event::NodeLife(_) | Event::Timeline(_) | Event::NodeBack(_) => None,
+        Event::Write(..)
+        | Event::NodeLife(_)
+        | Event::Timeline(_)
+        | Event::NodeBack(_)
+        | Event::Restart(_) => None,
     }
 }
 
@@ -88,10 +92,11 @@ mod tests {
     use super::super::trial::{Trial, set_image};
     use super::*;
     use crate::backend::record::Record;
+    use crate::engine::Distribution;
 
     fn play(trial: &Trial, order: u64) -> (Vec<Record>, Finished) {
         let mut records = Vec::new();
-        let options = Options { check: true, order };
+        let options = Options { check: true, order, ..Options::default() };
         let finished =
             run_with(&trial.setup, 1, &options, &mut |record| records.push(record.clone()));
         (records, finished)
@@ -103,13 +108,54 @@ mod tests {
 
     #[test]
     fn an_order_repeats_itself_and_differs_from_others() {
-        let trial = rollout();
+        let mut trial = rollout();
+        trial.setup.params.watch_delay = Distribution::Uniform { min: 0.001, max: 0.01 };
         let runs: Vec<_> = (0..3).map(|order| play(&trial, order)).collect();
         for (order, run) in (0..).zip(&runs) {
             assert!(play(&trial, order) == *run, "order {order} differs from itself");
             assert_eq!(run.1.violations, []);
         }
-        assert!(runs[1].0 != runs[2].0, "delays are constant here: ties are drawn");
+        assert!(runs[1].0 != runs[2].0, "two orders are alike");
+    }
+
+    /// Events of two controllers, of the user and of the world at one instant: the order in which they are taken.
+    fn ties(order: u64, first: &[Actor]) -> String {
+        let mut queue = Queue::new();
+        let key = super::super::object::NameId(0);
+        for event in [
+            Event::Due(Controller::Lws, key),
+            Event::Due(Controller::StatefulSet, key),
+            Event::NodeBack(key),
+            Event::Timeline(0),
+            Event::Timeline(1),
+        ] {
+            queue.at(Time(5), event);
+        }
+        let races = Races { first: first.to_vec(), ..Races::default() };
+        let mut order = Order::new(1, order, &races);
+        let mut taken = String::new();
+        while let Some(event) = order.next(&mut queue, Time::MAX) {
+            taken.push_str(match event {
+                Event::Due(Controller::Lws, _) => "l",
+                Event::Due(..) => "s",
+                Event::Timeline(0) => "0",
+                Event::Timeline(_) => "1",
+                _ => "n",
+            });
+        }
+        taken
+    }
+
+    #[test]
+    fn ties_are_drawn_but_the_user_keeps_the_order_of_the_timeline() {
+        assert_eq!(ties(0, &[]), "lsn01");
+        assert_eq!(ties(0, &[Actor::StatefulSets]), "sln01");
+        let drawn: std::collections::BTreeSet<String> =
+            (1..50).map(|order| ties(order, &[])).collect();
+        assert!(drawn.len() > 3, "{drawn:?}");
+        assert!(drawn.iter().all(|taken| taken.find('0') < taken.find('1')), "{drawn:?}");
+        let first: Vec<String> = (1..50).map(|order| ties(order, &[Actor::Lws])).collect();
+        assert!(first.iter().all(|taken| taken.starts_with('l')), "{first:?}");
     }
 
     #[test]
@@ -127,7 +173,7 @@ mod tests {
     fn a_slow_cache_makes_a_rollout_slow() {
         let mut trial = rollout();
         let (_, usual) = play(&trial, 0);
-        let lag = crate::engine::Distribution::Constant(2.0);
+        let lag = Distribution::Constant(2.0);
         trial.setup.params.races.cache_lag = vec![(Actor::Lws, lag)];
         let (_, slow) = play(&trial, 0);
         assert_eq!(slow.violations, []);

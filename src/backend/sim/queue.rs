@@ -128,6 +128,16 @@ impl WorkQueue {
         (Span((BACKOFF_FIRST.0 * factor).min(BACKOFF_MAX.0)), is_futile)
     }
 
+    /// Returns the keys that wait for a worker, in order.
+    pub(super) fn ready(&self) -> impl Iterator<Item = NameId> {
+        self.ready.iter().copied()
+    }
+
+    /// Whether a key that is processed has been added again.
+    pub(super) fn is_dirty(&self, name: NameId) -> bool {
+        self.keys.get(&name).is_some_and(|key| key.is_dirty)
+    }
+
     /// Whether the last pass of the key failed.
     pub(super) fn is_failing(&self, name: NameId) -> bool {
         self.keys.get(&name).is_some_and(|key| key.failures > 0)

@@ -1,6 +1,7 @@
 //! One simulated run from set-up to end.
 
 use super::check::{Checks, Violation};
+use super::explore::{Follower, Schedule};
 use super::object::{Meta, NodeRecord};
 use super::order::{self, Order};
 use super::setup::Setup;
@@ -16,6 +17,8 @@ pub struct Options {
     pub check: bool,
     /// Which order of events that might as well come the other way round; 0 is the one of the seed (see [`super::order`]).
     pub order: u64,
+    /// What is done otherwise; then the order is that of the seed.
+    pub schedule: Option<Schedule>,
 }
 
 /// A run that is over.
@@ -49,15 +52,30 @@ pub fn run_with(
     world.luck = order::luck(seed, options.order);
     begin(&mut world, &mut events);
     let (horizon, limit) = (Time::ZERO + setup.horizon, setup.events_max);
-    let stop = if options.order == 0 && setup.params.races.first.is_empty() {
+    let stop = if let Some(schedule) = &options.schedule {
+        let mut follower = Follower::new(schedule);
+        run_by(&mut world, &mut events, horizon, limit, |world, queue| {
+            follower.next(world, queue, horizon)
+        })
+    } else if options.order == 0 && setup.params.races.first.is_empty() {
         run_engine(&mut world, &mut events, horizon, limit)
     } else {
         let mut order = Order::new(seed, options.order, &setup.params.races);
         run_by(&mut world, &mut events, horizon, limit, |_, queue| order.next(queue, horizon))
     };
     let end = end(&mut world, &events, stop);
-    let violations = world.checks.take().map(|checks| Checks::into_violations(*checks));
-    Finished { end, violations: violations.unwrap_or_default() }
+    finish(&mut world, end, true)
+}
+
+/// Returns a run that is over; what is wished of its end counts only if it `has_ended` by itself.
+pub(super) fn finish(world: &mut World<'_>, end: RunEnd, has_ended: bool) -> Finished {
+    let Some(mut checks) = world.checks.take() else {
+        return Finished { end, violations: Vec::new() };
+    };
+    if has_ended {
+        checks.end_wishes(world, &end);
+    }
+    Finished { end, violations: Checks::into_violations(*checks) }
 }
 
 /// Puts the nodes there and starts the user.

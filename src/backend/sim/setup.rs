@@ -422,6 +422,64 @@ pub struct Params {
     pub node_life: NodeLifeParams,
     /// Who is slow and who is first.
     pub races: Races,
+    /// What is wished of every order, and how far to look.
+    pub explore: Explore,
+}
+
+/// What is wished of every order of events, and how far exploration goes.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Explore {
+    /// What must hold always or never.
+    pub wishes: Vec<Wish>,
+    /// How far after the first due event another may lie to come before it.
+    pub window: Span,
+    /// How late a watch event may come.
+    pub late: Span,
+    /// How long the LWS manager is away after a crash.
+    pub restart: Span,
+    /// Steps before this time are as usual.
+    pub from: Span,
+}
+
+impl Default for Explore {
+    fn default() -> Self {
+        Self {
+            wishes: Vec::new(),
+            // Some latencies of the control plane: an assumption.
+            window: Span::from_millis(20),
+            // A watch that broke and was opened again after client-go's first back-off of 800 ms (reflector, v0.36).
+            late: Span::from_millis(800),
+            // Start of a process and its caches: an assumption. A lease that was not given up would take 15 s more.
+            restart: Span::from_secs(2),
+            from: Span::ZERO,
+        }
+    }
+}
+
+/// Something that must hold always, or never.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Wish {
+    /// Once this many groups of a set are ready, never fewer are.
+    GroupsReady {
+        /// The set, `namespace/name`.
+        set: Arc<str>,
+        /// Groups.
+        at_least: u32,
+    },
+    /// There are never more groups of a set than this.
+    GroupsAtMost {
+        /// The set, `namespace/name`.
+        set: Arc<str>,
+        /// Groups.
+        at_most: u32,
+    },
+    /// The pods of one group that are not being deleted are of one revision.
+    OneRevision {
+        /// The set, `namespace/name`.
+        set: Arc<str>,
+    },
+    /// The run does not end stuck.
+    NotStuck,
 }
 
 /// Who is slow and who is first among the components that act on what they have seen.
@@ -559,6 +617,7 @@ impl Default for Params {
             kubelet: KubeletParams::default(),
             node_life: NodeLifeParams::default(),
             races: Races::default(),
+            explore: Explore::default(),
         }
     }
 }

@@ -46,6 +46,11 @@ impl Timeline {
     pub(super) fn new(setup: &Setup) -> Self {
         Self { states: vec![State::Waiting; setup.timeline.len()], looked_at: None }
     }
+
+    /// Returns how many entries have happened.
+    pub(super) fn happened(&self) -> u64 {
+        self.states.iter().filter(|state| **state == State::Done).count() as u64
+    }
 }
 
 impl World<'_> {

@@ -1,8 +1,8 @@
 //! Small runs for tests: plain nodes, one set, short delays.
 
 use super::setup::{
-    Action, ClientLimit, Entry, KubeletParams, Kubernetes, NodeLifeParams, Object, Params, Profile,
-    Races, Setup, Target, When, Workload,
+    Action, ClientLimit, Entry, Explore, KubeletParams, Kubernetes, NodeLifeParams, Object, Params,
+    Profile, Races, Setup, Target, When, Workload,
 };
 use super::{Finished, Options};
 use crate::api::lws::LeaderWorkerSet;
@@ -43,6 +43,7 @@ pub(super) fn params() -> Params {
         kubelet: KubeletParams::default(),
         node_life: NodeLifeParams::default(),
         races: Races::default(),
+        explore: Explore::default(),
     }
 }
 

@@ -36,6 +36,13 @@ const DELAY: Purpose = Purpose::named("watch-delay");
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct StreamId(u8);
 
+impl StreamId {
+    /// Returns the number of the stream.
+    pub(super) fn index(self) -> usize {
+        usize::from(self.0)
+    }
+}
+
 /// All streams.
 #[derive(Debug)]
 pub(super) struct Watches {
@@ -97,6 +104,24 @@ impl Watches {
         }
         let (_, change) = self.streams[index].pop_front().expect("looked at above");
         Some((Watcher::ALL[index / Kind::ALL.len()], change))
+    }
+
+    /// Forgets what is under way to a watcher, which has listed everything anew.
+    pub(super) fn forget(&mut self, watcher: Watcher) {
+        for kind in Kind::ALL {
+            self.streams[watcher as usize * Kind::ALL.len() + kind as usize].clear();
+        }
+    }
+
+    /// Returns what is under way, with the number of its stream, in order.
+    pub(super) fn pending(&self) -> impl Iterator<Item = (usize, &Change)> {
+        let streams = self.streams.iter().enumerate();
+        streams.flat_map(|(index, stream)| stream.iter().map(move |(_, change)| (index, change)))
+    }
+
+    /// Returns the change that a stream delivers next.
+    pub(super) fn first(&self, stream: StreamId) -> Option<&Change> {
+        self.streams[usize::from(stream.0)].front().map(|(_, change)| change)
     }
 
     /// Returns who watches a stream.

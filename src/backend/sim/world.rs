@@ -24,7 +24,7 @@ use crate::backend::record::{NodeChange, Record, What};
 use crate::controller::{Action, Requeue};
 use crate::engine::{Distribution, Model, Purpose, Queue, Span, Streams, Ticket, Time, entity2};
 use rustc_hash::FxHashMap;
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 /// The engine's queue of this model.
@@ -46,8 +46,8 @@ pub(super) enum Controller {
 pub(super) enum Event {
     /// A watch delivers.
     Deliver(StreamId),
-    /// A controller's worker has computed: it reads its cache and plans.
-    Pass(Controller, NameId),
+    /// A controller's worker has computed: it reads its cache and plans, unless its process has crashed since.
+    Pass(Controller, NameId, u32),
     /// A write of a process reaches the API server.
     Write(usize, usize),
     /// A delayed add comes due.
@@ -62,6 +62,8 @@ pub(super) enum Event {
     Scheduling(SchedulingEvent),
     /// An entry of the timeline.
     Timeline(usize),
+    /// The LWS manager starts again after this many crashes.
+    Restart(u32),
     /// A node that was down for a while comes back.
     NodeBack(NameId),
 }
@@ -80,6 +82,13 @@ pub(super) struct Process {
     pub(super) error: Option<String>,
     /// Whether the failure counts no error (a status conflict).
     pub(super) requeue: Requeue,
+}
+
+impl Process {
+    /// Whether it is the LWS manager's.
+    pub(super) fn is_of_lws(&self) -> bool {
+        self.controller != Controller::StatefulSet
+    }
 }
 
 /// A write of a process.
@@ -102,14 +111,24 @@ pub(super) struct World<'a> {
     pub(super) luck: Streams,
     pub(super) now: Time,
     pub(super) store: Store,
-    watches: Watches,
+    pub(super) watches: Watches,
     pub(super) lws_cache: LwsCache,
     pub(super) set_cache: SetCache,
     pub(super) queues: [WorkQueue; 3],
-    processes: Vec<Option<Process>>,
-    free: Vec<usize>,
+    pub(super) processes: Vec<Option<Process>>,
+    pub(super) free: Vec<usize>,
+    /// Writes that crashed processes have under way, by slot.
+    pub(super) dead: BTreeMap<usize, usize>,
+    /// Counts the crashes of the LWS manager.
+    pub(super) lws_epoch: u32,
+    /// Whether the LWS manager has crashed and is not back.
+    pub(super) is_lws_down: bool,
+    /// Whether states are numbered.
+    pub(super) is_explored: bool,
+    /// Number of what is in the store.
+    pub(super) store_print: u64,
     /// The LWS manager makes one REST client a kind: sets, StatefulSets, pods, Services, revisions.
-    lws_clients: [Bucket; Kind::ALL.len()],
+    pub(super) lws_clients: [Bucket; Kind::ALL.len()],
     set_client: Bucket,
     pub(super) collector_client: Bucket,
     pub(super) templates: Templates,
@@ -125,7 +144,7 @@ pub(super) struct World<'a> {
     pub(super) groups: Groups,
     pub(super) timeline: Timeline,
     /// Keys whose next try can only fail again unless something else changes.
-    futile: BTreeSet<(Controller, NameId)>,
+    pub(super) futile: BTreeSet<(Controller, NameId)>,
     pub(super) repairs: Repairs,
     pub(super) not_modelled: BTreeSet<String>,
     /// The last instant at which the store changed.
@@ -156,6 +175,11 @@ impl<'a> World<'a> {
             ],
             processes: Vec::new(),
             free: Vec::new(),
+            dead: BTreeMap::new(),
+            lws_epoch: 0,
+            is_lws_down: false,
+            is_explored: false,
+            store_print: 0,
             lws_clients: [Bucket::new(params.lws_client); Kind::ALL.len()],
             set_client: Bucket::new(params.controller_client),
             collector_client: Bucket::new(params.controller_client),
@@ -198,6 +222,9 @@ impl<'a> World<'a> {
             for change in changes {
                 self.track(&change);
                 self.check_change(&change);
+                if self.is_explored {
+                    self.print_change(&change);
+                }
                 let Self { watches, store, luck, now, .. } = self;
                 watches.send(*now, &change, &mut store.names, *luck, |at, stream| {
                     events.at(at, Event::Deliver(stream));
@@ -230,6 +257,8 @@ impl<'a> World<'a> {
         while let Some((watcher, change)) = self.watches.take(stream, self.now) {
             self.check_delivery(watcher, &change);
             match watcher {
+                // Nobody is there to see it; the list after the restart shows it.
+                Watcher::Lws if self.is_lws_down => {}
                 Watcher::Lws => self.deliver_lws(&change, events),
                 Watcher::StatefulSets => self.deliver_set(&change, events),
                 Watcher::GarbageCollector => self.deliver_collector(&change, events),
@@ -242,7 +271,7 @@ impl<'a> World<'a> {
         }
     }
 
-    fn deliver_lws(&mut self, change: &Change, events: &mut Events) {
+    pub(super) fn deliver_lws(&mut self, change: &Change, events: &mut Events) {
         self.lws_cache.apply(change);
         self.repair_delivered(change, events);
         let states = [&change.old, &change.new];
@@ -311,8 +340,14 @@ impl<'a> World<'a> {
             };
             let entity = entity2(self.store.names.hash(key), controller as u64);
             let span = self.draw(delay, COMPUTE, entity, key);
-            events.after(span, Event::Pass(controller, key));
+            let epoch = self.epoch_of(controller);
+            events.after(span, Event::Pass(controller, key, epoch));
         }
+    }
+
+    /// Returns which process of a controller runs; only the LWS manager's ever changes.
+    fn epoch_of(&self, controller: Controller) -> u32 {
+        if controller == Controller::StatefulSet { 0 } else { self.lws_epoch }
     }
 
     /// Draws a delay of the control plane for an object.
@@ -502,8 +537,17 @@ impl Model for World<'_> {
         self.now = events.now();
         match event {
             Event::Deliver(stream) => self.deliver(stream, events),
-            Event::Pass(controller, key) => self.pass(controller, key, events),
-            Event::Write(slot, index) => self.written(slot, index, events),
+            Event::Pass(controller, key, epoch) => {
+                if epoch == self.epoch_of(controller) {
+                    self.pass(controller, key, events);
+                }
+            }
+            Event::Write(slot, index) => {
+                if !self.is_dead_write(slot) {
+                    self.written(slot, index, events);
+                }
+            }
+            Event::Restart(epoch) => self.restart_lws(epoch, events),
             Event::Due(controller, key) => self.enqueue(controller, key, events),
             Event::Collect(kind, name, uid) => self.collect(kind, name, uid, events),
             Event::Kubelet(event) => self.kubelet_event(event, events),
@@ -513,6 +557,7 @@ impl Model for World<'_> {
             Event::NodeBack(node) => self.node_up(node, events),
         }
         self.flush(events);
+        self.check_wishes();
         self.check_timeline(events);
     }
 

@@ -1,11 +1,13 @@
 //! Delays and limits.
 
 use super::{EVENTS_MAX, Lowering};
-use crate::backend::sim::setup::{ClientLimit, Params};
+use crate::backend::sim::setup::{Actor, ClientLimit, Params, Races};
 use crate::controller::{Fix, Fixes};
 use crate::engine::{Distribution, Span};
 use crate::scenario::diagnostic::Code;
-use crate::scenario::schema::{ClientSpec, Control, DistributionSpec, Duration, FixSpec, Size};
+use crate::scenario::schema::{
+    ActorSpec, ClientSpec, Control, DistributionSpec, Duration, FixSpec, Size,
+};
 
 impl Lowering<'_> {
     /// Returns the upstream bugs that the scenario repairs.
@@ -33,6 +35,7 @@ impl Lowering<'_> {
         self.rates(control, &mut params);
         self.periods(control, &mut params);
         self.node_life(control, &mut params);
+        params.races = self.races();
         if let Some(failing) = control.kubelet.failing_readmission {
             params.kubelet.has_failing_readmission = failing;
         }
@@ -48,6 +51,32 @@ impl Lowering<'_> {
             );
         }
         ((self.problems.len() == before).then_some(params), events_max)
+    }
+
+    fn races(&mut self) -> Races {
+        let (lag, order) = (&self.scenario.races.cache_lag, &self.scenario.races.order);
+        let mut races = Races::default();
+        for (spec, name, actor) in [
+            (&lag.lws, "lws", Actor::Lws),
+            (&lag.stateful_sets, "statefulSets", Actor::StatefulSets),
+            (&lag.garbage_collector, "garbageCollector", Actor::GarbageCollector),
+            (&lag.scheduler, "scheduler", Actor::Scheduler),
+            (&lag.kubelets, "kubelets", Actor::Kubelets),
+        ] {
+            if let Some(spec) = spec
+                && let Some(delay) = self.distribution(spec, &format!("races.cacheLag.{name}"))
+            {
+                races.cache_lag.push((actor, delay));
+            }
+        }
+        races.first.extend(order.iter().map(|actor| match actor {
+            ActorSpec::Lws => Actor::Lws,
+            ActorSpec::StatefulSets => Actor::StatefulSets,
+            ActorSpec::GarbageCollector => Actor::GarbageCollector,
+            ActorSpec::Scheduler => Actor::Scheduler,
+            ActorSpec::Kubelets => Actor::Kubelets,
+        }));
+        races
     }
 
     fn delays(&mut self, control: &Control, params: &mut Params) {

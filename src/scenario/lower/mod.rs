@@ -5,6 +5,7 @@
 
 mod control;
 mod distribution;
+mod explore;
 mod names;
 mod nodes;
 mod priorities;
@@ -17,7 +18,7 @@ use super::diagnostic::{Code, Diagnostic, has_errors, suggestion};
 use super::load::{Loaded, Variant};
 use super::schema::{KubernetesVersion, Scenario};
 use super::tree::{At, Node};
-use crate::backend::sim::setup::{Kubernetes, PriorityClass, Setup};
+use crate::backend::sim::setup::{Kubernetes, Params, PriorityClass, Setup};
 use crate::controller::{Fix, Fixes};
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use names::Names;
@@ -103,6 +104,7 @@ impl Lowering<'_> {
         let workloads = self.workloads(&profiles, &labels);
         let applied = self.applied(&profiles, &labels);
         let names = Names::new(workloads.iter().chain(applied.values().flatten()), &nodes);
+        let explore = self.explore(&names);
         let timeline = self.timeline(applied, &names, &labels);
         let workloads = existing.into_iter().chain(workloads).collect();
         self.check_priority_classes();
@@ -115,7 +117,7 @@ impl Lowering<'_> {
             budgets: std::mem::take(&mut self.budgets),
             fixes,
             scheduler,
-            params: params?,
+            params: Params { explore, ..params? },
             horizon: self.scenario.horizon.0,
             events_max,
         })

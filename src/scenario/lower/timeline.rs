@@ -392,7 +392,12 @@ impl Lowering<'_> {
     }
 
     /// Returns the full name of a set.
-    fn set(&mut self, name: &str, names: &Names, path: &str) -> Option<(Arc<str>, Named)> {
+    pub(super) fn set(
+        &mut self,
+        name: &str,
+        names: &Names,
+        path: &str,
+    ) -> Option<(Arc<str>, Named)> {
         match names.sets_called(name).as_slice() {
             [(full, set)] => Some(((*full).into(), *set)),
             [] => {

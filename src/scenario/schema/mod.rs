@@ -6,14 +6,18 @@
 
 mod cluster;
 mod control;
+mod explore;
 mod fixes;
+mod races;
 mod timeline;
 mod values;
 mod workload;
 
 pub use cluster::{Cluster, NodeGroup};
 pub use control::{ClientSpec, Control, KubeletSpec, NodeLifeSpec};
+pub use explore::{AlwaysSpec, AtLeast, AtMost, ExploreSpec, NeverSpec, OfSet};
 pub use fixes::{FixSpec, UpgradeSpec};
+pub use races::{ActorSpec, CacheLag, Races};
 pub use timeline::{
     ConditionSpec, DeleteSpec, DomainSpec, EntrySpec, GroupsSpec, NodeSpec, PatchSpec, PodSpec,
     PropagationSpec, ScaleSpec, SetImageSpec, WhenSpec,
@@ -76,6 +80,12 @@ pub struct Scenario {
     /// Delays and limits of the control plane, the nodes and shared links.
     #[serde(default)]
     pub control: Control,
+    /// What must hold in every order of events, for `lwsim explore` and `lwsim run --check`.
+    #[serde(default)]
+    pub explore: ExploreSpec,
+    /// Who is slow and who is first among the components of the control plane.
+    #[serde(default)]
+    pub races: Races,
     /// Runtime profiles, for workloads to name: how pods start and end.
     #[serde(default)]
     pub profiles: BTreeMap<String, ProfileSpec>,

@@ -102,6 +102,7 @@ impl Checks {
         else {
             return;
         };
+        self.read_by_pod.insert(process.key, (lws.meta.uid, lws.writes));
         for write in process.steps.iter().flatten() {
             match write {
                 Write::Lws(Action::CreateWorkerSet(body)) => {

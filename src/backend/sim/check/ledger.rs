@@ -49,6 +49,17 @@ impl Ledger {
         self.seen += 1;
     }
 
+    /// Notes that the cache is what the store is.
+    pub(super) fn relist(&mut self) {
+        self.seen = self.made;
+    }
+
+    /// Whether the last pass of a key has seen all changes of its pods.
+    pub(super) fn is_fresh(&self, owner: NameId) -> bool {
+        let read = self.read.get(&owner).copied().unwrap_or(0);
+        self.history.get(&owner).and_then(VecDeque::back).is_none_or(|last| last.0 <= read)
+    }
+
     /// Notes that a pass of a key reads the cache.
     pub(super) fn read(&mut self, owner: NameId) {
         self.read.insert(owner, self.seen);

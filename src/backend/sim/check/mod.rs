@@ -14,6 +14,7 @@ mod rule;
 mod status;
 #[cfg(test)]
 mod tests;
+mod wish;
 
 pub use rule::{Rule, Violation};
 
@@ -44,10 +45,19 @@ pub(super) struct Checks {
     leader_of_set: BTreeMap<Uid, Uid>,
     /// Objects whose owner let them go: they may outlive it.
     orphaned: BTreeSet<Uid>,
+    /// The set, by UID and count of user writes, that the last pass of each pod has read.
+    read_by_pod: BTreeMap<NameId, (Uid, u32)>,
+    /// For each wish whether it may break (or, for what must never be, whether it has been told).
+    armed: Vec<bool>,
     violations: Vec<Violation>,
 }
 
 impl Checks {
+    /// Whether a rule was broken.
+    pub(super) fn has_found(&self) -> bool {
+        !self.violations.is_empty()
+    }
+
     /// Returns what was found, in the order of time.
     pub(super) fn into_violations(self) -> Vec<Violation> {
         self.violations
@@ -96,6 +106,21 @@ impl World<'_> {
         if let Some(mut checks) = self.checks.take() {
             checks.rest(self);
             self.checks = Some(checks);
+        }
+    }
+
+    /// Looks at what the scenario wishes, after an event.
+    pub(super) fn check_wishes(&mut self) {
+        if let Some(mut checks) = self.checks.take() {
+            checks.wishes(self);
+            self.checks = Some(checks);
+        }
+    }
+
+    /// Notes that the caches of the LWS manager were read anew from the store.
+    pub(super) fn check_relist(&mut self) {
+        if let Some(checks) = &mut self.checks {
+            checks.leaders.relist();
         }
     }
 

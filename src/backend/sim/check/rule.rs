@@ -36,10 +36,12 @@ pub enum Rule {
     RestIsEmpty,
     /// At rest status, Service and revisions are those of the set.
     RestIsTrue,
+    /// What the scenario's `explore` wants always or never.
+    Wish,
 }
 
 impl Rule {
-    /// All rules, in the order in which the documentation lists them.
+    /// All rules but the scenario's own, in the order in which the documentation lists them.
     pub const ALL: [Self; 15] = [
         Self::NoOverAllocation,
         Self::OneOwner,
@@ -76,6 +78,7 @@ impl Rule {
             Self::NothingLeftBehind => "nothingLeftBehind",
             Self::RestIsEmpty => "restIsEmpty",
             Self::RestIsTrue => "restIsTrue",
+            Self::Wish => "wish",
         }
     }
 }
