@@ -607,10 +607,7 @@ mod tests {
     fn a_garbled_budget_ends_the_pass() {
         let garble = |world: &mut World| {
             world.edit_rollout(|rolling| {
-                rolling.max_surge =
-                    Some(k8s_openapi::apimachinery::pkg::util::intstr::IntOrString::String(
-                        "many".to_owned(),
-                    ));
+                rolling.max_surge = Some(IntOrString::String("many".to_owned()));
             });
         };
         let mut world = ready(1);

@@ -533,7 +533,7 @@ mod tests {
     fn check_repair(
         incident: &Incident<'_>,
         fix: Fix,
-        extras: PodExtras<'_>,
+        extras: &PodExtras<'_>,
         revisions: &[Arc<Revision>],
         (upstream, repaired): (&str, &str),
     ) {
@@ -554,7 +554,7 @@ mod tests {
                 has_pod_service: false,
                 revisions,
                 node_domain: NodeDomain::Unbound,
-                extras: PodExtras { fixes, ..extras },
+                extras: PodExtras { fixes, ..*extras },
             });
             assert_eq!(drawn(&plan), expected, "{fix:?}");
         }
@@ -567,7 +567,7 @@ mod tests {
         let gone = PodSeen { is_deleting: true, ..worker() };
         let check = |incident: &Incident<'_>, lost: PodSeen<'_>, repaired: &str| {
             let extras = PodExtras { lost: Some(lost), ..PodExtras::default() };
-            check_repair(incident, Fix::B1, extras, &[], ("", repaired));
+            check_repair(incident, Fix::B1, &extras, &[], ("", repaired));
         };
         check(&incident, gone, RECREATED);
         let other = OwnerSeen { kind: "StatefulSet", name: "test-sample-1", uid: Uid(61) };
@@ -596,7 +596,7 @@ mod tests {
                 others_started_at: at(others),
                 ..PodExtras::default()
             };
-            check_repair(&incident, Fix::B5, extras, &[], (RECREATED, repaired));
+            check_repair(&incident, Fix::B5, &extras, &[], (RECREATED, repaired));
         };
         check(10, 20, "");
         check(20, 10, RECREATED);
@@ -611,7 +611,7 @@ mod tests {
         let incident =
             Incident { policy: "RecreateGroupAfterStart", phases: &phases, ..incident() };
         let extras = PodExtras::default();
-        check_repair(&incident, Fix::B5, extras, &revisions, ("", RECREATED));
+        check_repair(&incident, Fix::B5, &extras, &revisions, ("", RECREATED));
     }
 
     #[test]
@@ -620,12 +620,12 @@ mod tests {
         let forced = "force test-sample-1-1";
         let leaving = PodSeen { is_deleting: true, ..leader() };
         let late = Incident { leader: Some(leaving), ..incident() };
-        check_repair(&late, Fix::B6, extras, &[], ("", forced));
+        check_repair(&late, Fix::B6, &extras, &[], ("", forced));
         let both = format!("{RECREATED}; {forced}");
-        check_repair(&incident(), Fix::B6, extras, &[], (RECREATED, &both));
+        check_repair(&incident(), Fix::B6, &extras, &[], (RECREATED, &both));
         let alive = Incident { pod: worker(), ..incident() };
-        check_repair(&alive, Fix::B6, extras, &[], ("", ""));
-        check_repair(&late, Fix::B6, PodExtras::default(), &[], ("", ""));
+        check_repair(&alive, Fix::B6, &extras, &[], ("", ""));
+        check_repair(&late, Fix::B6, &PodExtras::default(), &[], ("", ""));
     }
 
     #[test]
@@ -633,9 +633,9 @@ mod tests {
         let at = |second: i64| jiff::Timestamp::from_second(second).unwrap();
         let recreations = Recreations::default().once_more(at(100));
         let extras = PodExtras { recreations, now: at(104), ..PodExtras::default() };
-        check_repair(&incident(), Fix::B7, extras, &[], (RECREATED, "after 6s"));
+        check_repair(&incident(), Fix::B7, &extras, &[], (RECREATED, "after 6s"));
         let late = PodExtras { now: at(110), ..extras };
-        check_repair(&incident(), Fix::B7, late, &[], (RECREATED, RECREATED));
+        check_repair(&incident(), Fix::B7, &late, &[], (RECREATED, RECREATED));
     }
 
     #[test]

@@ -54,7 +54,7 @@ impl Budget {
         let surge = kept.map_or(self.surge, |kept| self.surge.min(kept));
         let unavailable =
             if surge == 0 && self.surge > 0 { self.unavailable.max(1) } else { self.unavailable };
-        Self { surge, unavailable, ..self }
+        Self { unavailable, surge, ..self }
     }
 
     /// Returns `maxUnavailable` for the leader StatefulSet.

@@ -56,14 +56,6 @@ fn check(id: &str, spec: &str, action: Option<Action>, replicas: &[i32], pods: u
     assert_eq!(conditions, ["Available"], "{id}");
 }
 
-fn changed() -> Option<Action> {
-    Some(set_image("img:2"))
-}
-
-fn patched(merge: serde_json::Value) -> Option<Action> {
-    Some(Action::Patch { target: target(), merge })
-}
-
 #[test]
 fn sets_are_created_and_rolled_as_upstreams_end_to_end_tests_expect() {
     let none = "leaderWorkerTemplate: {size: 5, restartPolicy: None}";
@@ -73,15 +65,21 @@ fn sets_are_created_and_rolled_as_upstreams_end_to_end_tests_expect() {
             "replicas: {replicas}, leaderWorkerTemplate: {{size: {size}}}, {SURGE} {{maxSurge: {surge}, maxUnavailable: {unavailable}}}}}"
         )
     };
-    check("E2E-LWS-002", &of(4, 1, 1, 1), changed(), &[4, 5, 4], 4);
-    check("E2E-LWS-004", &of(2, 2, 0, 1), changed(), &[2], 4);
-    check("E2E-LWS-005", &of(4, 2, 4, 1), changed(), &[4, 7, 6, 5, 4], 8);
-    check("E2E-LWS-006", &of(4, 2, 1, 0), changed(), &[4, 5, 4], 8);
+    check("E2E-LWS-002", &of(4, 1, 1, 1), Some(set_image("img:2")), &[4, 5, 4], 4);
+    check("E2E-LWS-004", &of(2, 2, 0, 1), Some(set_image("img:2")), &[2], 4);
+    check("E2E-LWS-005", &of(4, 2, 4, 1), Some(set_image("img:2")), &[4, 7, 6, 5, 4], 8);
+    check("E2E-LWS-006", &of(4, 2, 1, 0), Some(set_image("img:2")), &[4, 5, 4], 8);
     let size = json!({"spec": {"leaderWorkerTemplate": {"size": 3}}});
-    check("E2E-LWS-012", "replicas: 2, leaderWorkerTemplate: {size: 2}", patched(size), &[2], 6);
+    check(
+        "E2E-LWS-012",
+        "replicas: 2, leaderWorkerTemplate: {size: 2}",
+        Some(Action::Patch { target: target(), merge: size }),
+        &[2],
+        6,
+    );
     let unique =
         format!("{}, networkConfig: {{subdomainPolicy: UniquePerReplica}}", of(4, 2, 4, 1));
-    check("E2E-LWS-014", &unique, changed(), &[4, 7, 6, 5, 4], 8);
+    check("E2E-LWS-014", &unique, Some(set_image("img:2")), &[4, 7, 6, 5, 4], 8);
 }
 
 #[test]
