@@ -4,9 +4,9 @@
 //! A history is a scenario and a manifest in YAML, made of a number alone: what fails here can be looked at and run by
 //! anybody (`lwsim run history-7.yaml --check`). Makes and judges them; running is the business of others.
 
-use crate::backend::record::{GroupPhase, Outcome, Record, RunEnd, What};
+use crate::backend::record::{GroupPhase, Outcome, PodChange, Record, RunEnd, What};
 use crate::engine::{Purpose, Stream, Streams};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::sync::Arc;
 
@@ -32,6 +32,8 @@ pub struct History {
     pub manifest: String,
     /// Whether every pod that it can ever want has a node.
     pub is_ample: bool,
+    /// Nodes, of which each holds one pod; `None` where exclusive placement keeps some empty.
+    pub nodes: Option<usize>,
     /// Whether the size of its groups changes: a group that was made with another size counts as not ready (B20 of LWS
     /// v0.10) and may eat the budget of the rollout that would cure it (B11).
     pub is_resized: bool,
@@ -88,7 +90,9 @@ impl History {
              timeline:\n{timeline}horizon: 24h\n",
             "", ""
         );
-        Self { number, scenario, manifest, is_ample, is_resized: draws.is_resized }
+        let nodes = (!draws.is_exclusive).then_some(per_rack * RACKS);
+        let is_resized = draws.is_resized;
+        Self { number, scenario, manifest, is_ample, nodes, is_resized }
     }
 
     /// Returns what is wrong with the end of the history, if anything is: rules that were broken are judged elsewhere.
@@ -103,7 +107,7 @@ impl History {
             }
             Outcome::Settled => {
                 wrong.extend(
-                    phases.0.iter().filter(|(_, phase)| **phase != GroupPhase::Ready).map(
+                    phases.groups.iter().filter(|(_, phase)| **phase != GroupPhase::Ready).map(
                         |(group, phase)| format!("it is settled, and group {group} is {phase:?}"),
                     ),
                 );
@@ -112,9 +116,22 @@ impl History {
                 wrong.push("it is stuck and says not why".to_owned());
             }
             Outcome::Stuck => {
+                for wait in end.waits.iter().flat_map(|chain| &chain.chain) {
+                    let waits_for_node = wait.waits_for.starts_with("a node: 0/");
+                    let pod = wait.object.strip_prefix("Pod/").unwrap_or_default();
+                    let is_full = self.nodes.is_none_or(|nodes| phases.bound.len() >= nodes);
+                    if waits_for_node && (phases.bound.contains(pod) || !is_full) {
+                        wrong.push(format!(
+                            "{} waits for a node, with {} pods on {:?} nodes",
+                            wait.object,
+                            phases.bound.len(),
+                            self.nodes
+                        ));
+                    }
+                }
                 for chain in &end.waits {
                     let group: &str = &chain.group;
-                    let is_ready = phases.0.get(group) == Some(&GroupPhase::Ready);
+                    let is_ready = phases.groups.get(group) == Some(&GroupPhase::Ready);
                     if chain.chain.is_empty() || is_ready {
                         wrong.push(format!("group {group} is said to wait: {:?}", chain.chain));
                     }
@@ -136,19 +153,30 @@ impl History {
     }
 }
 
-/// The phase of each group that exists.
+/// The phase of each group that exists, and which pods have a node.
 #[derive(Clone, Debug, Default)]
-pub struct Phases(BTreeMap<Arc<str>, GroupPhase>);
+pub struct Phases {
+    groups: BTreeMap<Arc<str>, GroupPhase>,
+    bound: BTreeSet<Arc<str>>,
+}
 
 impl Phases {
     /// Takes in the next record.
     pub fn observe(&mut self, record: &Record) {
-        if let What::Group { group, phase, .. } = &record.what {
-            if *phase == GroupPhase::Gone {
-                self.0.remove(group);
-            } else {
-                self.0.insert(Arc::clone(group), *phase);
+        match &record.what {
+            What::Group { group, phase: GroupPhase::Gone, .. } => {
+                self.groups.remove(group);
             }
+            What::Group { group, phase, .. } => {
+                self.groups.insert(Arc::clone(group), *phase);
+            }
+            What::Pod { pod, change: PodChange::Bound(_), .. } => {
+                self.bound.insert(Arc::clone(pod));
+            }
+            What::Pod { pod, change: PodChange::Gone, .. } => {
+                self.bound.remove(pod);
+            }
+            _ => {}
         }
     }
 }
@@ -333,7 +361,7 @@ mod tests {
             let what = What::Group { group, set, index: 0, revision, phase };
             phases.observe(&Record { at: Time::ZERO, what });
         }
-        let history = History { is_ample: false, ..History::new(1) };
+        let history = History { is_ample: false, nodes: Some(0), ..History::new(1) };
         assert_eq!(history.judge(&end, &phases).len(), expected, "{end:?}");
     }
 
@@ -349,5 +377,19 @@ mod tests {
         check(Outcome::Stuck, &[room], Some(GroupPhase::Ready), 1);
         check(Outcome::Stuck, &["its deletion to end"], Some(GroupPhase::Terminating), 1);
         check(Outcome::Horizon, &[room], None, 1);
+        let waits = vec![WaitChain {
+            group: "default/s-0".into(),
+            chain: vec![Wait { object: "Pod/default/s-0".into(), waits_for: room.into() }],
+        }];
+        let end = RunEnd {
+            outcome: Outcome::Stuck,
+            at: Time::ZERO,
+            events: 1,
+            waits,
+            not_modelled: vec![],
+        };
+        let history = History { is_ample: false, nodes: Some(4), ..History::new(1) };
+        let wrong = history.judge(&end, &Phases::default());
+        assert_eq!(wrong.len(), 1, "four nodes are free: {wrong:?}");
     }
 }

@@ -29,6 +29,7 @@ impl World<'_> {
                 self.dead.insert(slot, process.pending);
             }
         }
+        self.repairs.forget();
         self.lws_epoch += 1;
         self.queues[Controller::Lws as usize] = WorkQueue::new(1);
         self.queues[Controller::Pod as usize] = WorkQueue::new(1);

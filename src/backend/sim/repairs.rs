@@ -30,6 +30,14 @@ pub(super) struct Repairs {
     pub(super) is_later_version: bool,
 }
 
+impl Repairs {
+    /// Loses what the controller remembers, since its process has ended; its version stays.
+    pub(super) fn forget(&mut self) {
+        let is_later_version = self.is_later_version;
+        *self = Self { is_later_version, ..Self::default() };
+    }
+}
+
 impl World<'_> {
     /// Takes in a change that the LWS manager's cache has seen.
     pub(super) fn repair_delivered(&mut self, change: &Change, events: &mut Events) {
