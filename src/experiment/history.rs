@@ -4,6 +4,7 @@
 //! A history is a scenario and a manifest in YAML, made of a number alone: what fails here can be looked at and run by
 //! anybody (`lwsim run history-7.yaml --check`). Makes and judges them; running is the business of others.
 
+use crate::api::keys;
 use crate::backend::record::{GroupPhase, Outcome, PodChange, Record, RunEnd, What};
 use crate::engine::{Purpose, Stream, Streams};
 use std::collections::{BTreeMap, BTreeSet};
@@ -15,8 +16,6 @@ const HISTORY: Purpose = Purpose::named("history");
 const STEPS_MAX: usize = 12;
 const RACKS: usize = 4;
 const RACK_KEY: &str = "cloud.provider.com/topology-rack";
-const EXCLUSIVE: &str = "leaderworkerset.sigs.k8s.io/exclusive-topology";
-const SUBGROUP_EXCLUSIVE: &str = "leaderworkerset.sigs.k8s.io/subgroup-exclusive-topology";
 /// Stands for the names of all nodes until their number is known.
 const ALL_NODES: &str = "ALL-NODES";
 const UNFAILING: &str = "writing to a string cannot fail";
@@ -198,10 +197,10 @@ fn manifest(draws: &mut Draws) -> String {
     let mut annotations = Vec::new();
     if draws.chance(0.15) {
         draws.is_exclusive = true;
-        annotations.push(format!("{EXCLUSIVE}: {RACK_KEY}"));
+        annotations.push(format!("{}: {RACK_KEY}", keys::EXCLUSIVE_TOPOLOGY));
     } else if has_subgroups && draws.chance(0.3) {
         draws.is_exclusive = true;
-        annotations.push(format!("{SUBGROUP_EXCLUSIVE}: {RACK_KEY}"));
+        annotations.push(format!("{}: {RACK_KEY}", keys::SUBGROUP_EXCLUSIVE_TOPOLOGY));
     }
     let restart = draws.one_of(&[
         "RecreateGroupOnPodRestart",
@@ -339,7 +338,7 @@ mod tests {
     #[test]
     fn a_number_is_one_history_and_histories_differ() {
         assert_eq!(History::new(7), History::new(7));
-        let scenarios: std::collections::BTreeSet<String> =
+        let scenarios: BTreeSet<String> =
             (0..100).map(|number| History::new(number).scenario).collect();
         assert_eq!(scenarios.len(), 100);
         let ample = (0..100).filter(|number| History::new(*number).is_ample).count();

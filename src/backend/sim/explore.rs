@@ -235,11 +235,14 @@ impl World<'_> {
 
 /// Whether an event keeps its place: the user's, and what happens on nodes.
 fn is_fixed(event: &Event) -> bool {
-    match event {
-        Event::Timeline(_) | Event::NodeBack(_) | Event::NodeLife(_) | Event::Kubelet(_) => true,
-        Event::Restart(_) => true,
-        _ => false,
-    }
+    matches!(
+        event,
+        Event::Timeline(_)
+            | Event::NodeBack(_)
+            | Event::NodeLife(_)
+            | Event::Kubelet(_)
+            | Event::Restart(_)
+    )
 }
 
 fn actor_name(actor: Actor) -> &'static str {
