@@ -160,6 +160,27 @@ pub fn refusal_of_update(new: &LeaderWorkerSet, old: &LeaderWorkerSet) -> Option
     Refusal::by_schema(new).or_else(|| Refusal::by_webhook(webhook_update_errors(new, old)))
 }
 
+/// Returns why the scale subresource of the set `name` would not take `replicas`, or `None` if it would.
+///
+/// The Scale object is checked before the set is (apiextensions-apiserver 1.36, `scale_rest.go`), and no webhook is called.
+pub fn refusal_of_scale(name: &str, replicas: i32) -> Option<Refusal> {
+    let (message, status) = if replicas < 0 {
+        ("must be greater than or equal to 0", 422)
+    } else if replicas > REPLICAS_MAX {
+        ("spec.replicas in body should be less than or equal to 1000000", 422)
+    } else {
+        return None;
+    };
+    let errors = vec![FieldError::invalid(REPLICAS, replicas, message)];
+    let object = if replicas < 0 {
+        format!("Scale.autoscaling {name:?}")
+    } else {
+        format!("LeaderWorkerSet.leaderworkerset.x-k8s.io {name:?}")
+    };
+    let message = format!("{object} is invalid: {}", aggregate(&errors));
+    Some(Refusal { status, reason: "Invalid", message, errors })
+}
+
 /// Returns all that is wrong with a new `lws`, which has its defaults: the schema's errors or, without any, the webhook's.
 pub fn validate_create(lws: &LeaderWorkerSet) -> Vec<FieldError> {
     refusal_of_create(lws).map_or_else(Vec::new, |refusal| refusal.errors)

@@ -5,6 +5,7 @@
 
 mod command;
 mod completions;
+mod conform;
 mod diagnostics;
 mod explain;
 mod explore;

@@ -6,10 +6,16 @@
 //! the name of a case.
 
 mod cluster;
+mod diff;
 mod placement;
+mod step;
+mod trace;
+mod view;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use std::io;
+use std::path::{Path, PathBuf};
 
 /// What came of one trace.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -30,6 +36,78 @@ impl Verdict {
     pub fn passes(&self) -> bool {
         self.differences.is_empty()
     }
+}
+
+/// Whether the feature gate `MaxUnavailableStatefulSet` was on where a step trace was recorded: the file does not say.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Gate {
+    /// On if the name of the folder ends in `gate-on`.
+    #[default]
+    ByFolder,
+    /// On.
+    On,
+    /// Off, as Kubernetes 1.36 has it by default.
+    Off,
+}
+
+impl Gate {
+    fn is_on(self, path: &Path) -> bool {
+        let folder = path.parent().and_then(Path::file_name);
+        match self {
+            Self::ByFolder => folder.is_some_and(|name| name.to_string_lossy().ends_with("gate-on")),
+            Self::On => true,
+            Self::Off => false,
+        }
+    }
+}
+
+/// Why a file could not be replayed.
+#[derive(Debug, thiserror::Error)]
+pub enum ReplayError {
+    /// It cannot be read.
+    #[error("failed to read `{}`", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// It is not JSON, or not of the form of its kind.
+    #[error("`{}` is no trace: {source}", path.display())]
+    Form {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        source: serde_json::Error,
+    },
+    /// It is JSON of no kind of trace that is known.
+    #[error("`{}` is of no known kind of trace", path.display())]
+    Kind {
+        /// The file.
+        path: PathBuf,
+    },
+}
+
+/// Replays a trace of any kind.
+///
+/// # Errors
+/// The file cannot be read, or is no trace.
+pub fn replay(path: &Path, gate: Gate) -> Result<Verdict, ReplayError> {
+    let form = |source| ReplayError::Form { path: path.to_owned(), source };
+    let text = std::fs::read(path)
+        .map_err(|source| ReplayError::Read { path: path.to_owned(), source })?;
+    let value: Value = serde_json::from_slice(&text).map_err(form)?;
+    let has = |key: &str| value.get(key).is_some();
+    if has("nodes") && has("steps") {
+        let name = path.file_stem().unwrap_or_default().to_string_lossy();
+        let trace = placement::Trace::deserialize(&value).map_err(form)?;
+        return Ok(placement::replay(&name, &trace));
+    }
+    if has("input") && has("steps") {
+        let trace = trace::Trace::deserialize(&value).map_err(form)?;
+        return Ok(step::replay(&trace, gate.is_on(path)));
+    }
+    Err(ReplayError::Kind { path: path.to_owned() })
 }
 
 /// One difference between the trace and the replay.

@@ -2,6 +2,7 @@
 //!
 //! Follows kube-controller-manager's `pkg/controller/garbagecollector` (1.36.3): background, foreground and orphan
 //! propagation, a dependent whose owner does not exist, a dependent with dependents of its own under foreground deletion.
+//! Stands for the controller that protects claims in use as well.
 //!
 //! # Differs from the real thing
 //! The dependency graph is read from the store at the moment of acting, while only the trigger is delayed; the real one
@@ -16,6 +17,7 @@ use super::store::{ApiError, Change, Deletion};
 use super::world::{Event, Events, World};
 use crate::api::Uid;
 use crate::engine::{Purpose, entity2};
+use std::sync::Arc;
 
 const COLLECT: Purpose = Purpose::named("garbage-collection");
 
@@ -25,13 +27,19 @@ impl World<'_> {
         let meta = change.any().meta().clone();
         let kind = change.any().kind();
         let Some(new) = &change.new else {
+            if let Object::Pod(pod) = change.any() {
+                self.look_at_claims(&Arc::clone(pod), events);
+            }
             self.look_at_dependents(meta.uid, events);
             if let Some(owner) = meta.owner {
                 self.look_at(owner.kind, owner.name, owner.uid, events);
             }
             return;
         };
-        if new.meta().deleting.is_some() && (meta.finalizers.foreground || meta.finalizers.orphan) {
+        let finalizers = &meta.finalizers;
+        if new.meta().deleting.is_some()
+            && (finalizers.foreground || finalizers.orphan || finalizers.claim)
+        {
             self.look_at(kind, meta.name, meta.uid, events);
         }
         let is_new_dependent = match &change.old {
@@ -70,6 +78,33 @@ impl World<'_> {
         }
     }
 
+    /// Looks at the claims of a pod that is gone.
+    fn look_at_claims(&mut self, pod: &PodRecord, events: &mut Events) {
+        let Some(set) = pod.meta.owner else { return };
+        let claims = self.set_cache.claims.get(&set.name);
+        let claims: Vec<(NameId, Uid)> = claims
+            .into_iter()
+            .flat_map(|claims| claims.values())
+            .filter(|claim| claim.ordinal == pod.ordinal && claim.meta.deleting.is_some())
+            .map(|claim| (claim.meta.name, claim.meta.uid))
+            .collect();
+        for (name, uid) in claims {
+            self.look_at(Kind::PersistentVolumeClaim, name, uid, events);
+        }
+    }
+
+    /// Lets a deleted claim go that no pod on a node uses (`pkg/controller/volume/pvcprotection`, 1.36).
+    fn release_claim(&mut self, claim: &ClaimRecord) {
+        let text = format!("{}-{}", self.store.names.text(claim.set), claim.ordinal);
+        let pod = self.store.names.find(&text).and_then(|name| self.pod(name));
+        if pod.is_none_or(|pod| pod.node.is_none()) {
+            let result = self.store.update::<ClaimRecord>(claim.meta.name, None, |record| {
+                record.meta.finalizers.claim = false;
+            });
+            settle(&result.map(drop));
+        }
+    }
+
     /// Acts on one object, if it is still the same incarnation.
     pub(super) fn collect(&mut self, kind: Kind, name: NameId, uid: Uid, events: &mut Events) {
         let Some(object) = self.store.object(kind, name).filter(|object| object.meta().uid == uid)
@@ -77,7 +112,12 @@ impl World<'_> {
             return;
         };
         let meta = object.meta();
-        if meta.deleting.is_some() && meta.finalizers.orphan {
+        if let Object::PersistentVolumeClaim(claim) = &object
+            && meta.deleting.is_some()
+            && meta.finalizers.claim
+        {
+            self.release_claim(claim);
+        } else if meta.deleting.is_some() && meta.finalizers.orphan {
             self.orphan_dependents(uid);
             let result = self.release_any(kind, name);
             settle(&result);

@@ -282,6 +282,7 @@ impl World<'_> {
             });
         let revision = body.labels.get(keys::REVISION).map_or("", String::as_str).into();
         SetSpec {
+            service: body.service_name.as_str().into(),
             body,
             revision,
             is_ordered: false,

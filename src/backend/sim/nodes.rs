@@ -41,6 +41,7 @@ impl World<'_> {
         let mut out = Vec::new();
         let (old, new) = (as_pod(change.old.as_ref()), as_pod(change.new.as_ref()));
         match (old, new) {
+            _ if self.setup.params.kubelet.is_by_hand => {}
             (_, Some(pod)) if pod.node.is_some() && old.and_then(|old| old.node).is_none() => {
                 // A pod that is bound at creation was there before the run and needs no start.
                 if pod.phase == Phase::Pending {

@@ -10,7 +10,7 @@ use crate::api::lws::LeaderWorkerSet;
 use crate::controller::admission::Admitted;
 use crate::controller::{LeaderSetApply, Phase, Revision, ServiceBody, SetBody};
 use crate::engine::{Span, Time};
-use k8s_openapi::api::core::v1::{Node, PodTemplateSpec};
+use k8s_openapi::api::core::v1::{Node, PersistentVolumeClaim, PodTemplateSpec};
 use rustc_hash::FxHashMap;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -173,6 +173,8 @@ pub(super) struct Finalizers {
     pub(super) foreground: bool,
     /// `orphan`.
     pub(super) orphan: bool,
+    /// `kubernetes.io/pvc-protection`, which every claim gets at creation.
+    pub(super) claim: bool,
     /// The user's; nobody here removes them.
     pub(super) other: Option<Arc<[String]>>,
 }
@@ -180,7 +182,10 @@ pub(super) struct Finalizers {
 impl Finalizers {
     /// Whether there are none.
     pub(super) fn is_empty(&self) -> bool {
-        !self.foreground && !self.orphan && self.other.as_ref().is_none_or(|names| names.is_empty())
+        !self.foreground
+            && !self.orphan
+            && !self.claim
+            && self.other.as_ref().is_none_or(|names| names.is_empty())
     }
 }
 
@@ -397,6 +402,8 @@ pub(super) struct SetSpec {
     pub(super) min_ready: Span,
     /// The template, prepared.
     pub(super) template: Arc<Template>,
+    /// `serviceName`, the subdomain of its pods.
+    pub(super) service: Arc<str>,
     /// Label `template-revision-hash` of the set itself, `""` where absent: read for every group in every pass.
     pub(super) revision: Arc<str>,
 }
@@ -427,6 +434,8 @@ pub(super) struct PodRecord {
     pub(super) set_revision: Arc<str>,
     /// Ordinal in its name; -1 where it has none.
     pub(super) ordinal: i32,
+    /// `spec.subdomain` as its StatefulSet sets it, before admission; `""` where it has none.
+    pub(super) subdomain: Arc<str>,
     /// LWS labels, where it has them.
     pub(super) group: Option<Arc<GroupLabels>>,
     /// What LWS admission added.
@@ -530,8 +539,8 @@ pub(super) struct RevisionRecord {
 pub(super) enum RevisionContent {
     /// A revision of an LWS, with the set it belongs to by label.
     Lws(NameId, Arc<Revision>),
-    /// A revision of a StatefulSet.
-    Set(Arc<Template>),
+    /// A revision of a StatefulSet, with the annotations that the set had when it was made.
+    Set(Arc<Template>, Arc<BTreeMap<String, String>>),
 }
 
 /// A claim.
@@ -543,6 +552,8 @@ pub(super) struct ClaimRecord {
     pub(super) set: NameId,
     /// Ordinal of its pod.
     pub(super) ordinal: i32,
+    /// Labels and `spec`.
+    pub(super) body: Arc<PersistentVolumeClaim>,
 }
 
 /// A node.

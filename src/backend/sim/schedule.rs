@@ -408,7 +408,10 @@ impl World<'_> {
             TieRule::First => Tie::First,
             TieRule::Random => Tie::Random(&mut stream),
         };
-        let decision = scheduler.schedule(&view, tie);
+        let mut decision = scheduler.schedule(&view, tie);
+        if let Some(&advised) = self.advice.get(&(name, pod.incarnation)) {
+            self.follow_advice(pod, &view, advised, &mut decision);
+        }
         let params = &self.setup.params;
         let evaluated = match &decision {
             Decision::Placed { evaluated, .. } => *evaluated as u64,
@@ -442,6 +445,26 @@ impl World<'_> {
                     diagnosis.message(&self.scheduling.scheduler.cluster).into();
                 self.unschedulable(pod, &message, diagnosis.rejected_by, view);
             }
+        }
+    }
+
+    /// Takes the advised node where it is feasible.
+    fn follow_advice(
+        &mut self,
+        pod: &PodRecord,
+        view: &PodView,
+        advised: NameId,
+        decision: &mut Decision,
+    ) {
+        let Some(&index) = self.scheduling.nodes.get(&advised) else { return };
+        let explanation = self.scheduling.scheduler.explain(view);
+        let Some(entry) = explanation.nodes.iter().find(|entry| entry.node == index) else { return };
+        match (entry.rejected_by, decision) {
+            (Some(plugin), _) => {
+                self.bad_advice.push((pod.meta.name, advised, plugin.to_string()));
+            }
+            (None, Decision::Placed { node, .. }) => *node = index,
+            (None, Decision::Unschedulable(_)) => {}
         }
     }
 

@@ -30,15 +30,27 @@ use std::sync::Arc;
 #[derive(Clone, Debug)]
 pub(super) enum SetWrite {
     /// Creates a revision.
-    CreateRevision { set: OwnerRef, name: String, number: i64, template: Arc<Template> },
+    CreateRevision {
+        set: OwnerRef,
+        name: String,
+        number: i64,
+        template: Arc<Template>,
+        annotations: Arc<BTreeMap<String, String>>,
+    },
     /// Gives a revision another number, because its template is in force again.
     Renumber { name: NameId, number: i64 },
     /// Deletes a revision beyond the history limit.
     DeleteRevision { name: NameId },
     /// Creates claims of a pod, or gives them to another owner.
-    Claims { set: OwnerRef, step: ClaimStep, templates: Arc<[String]> },
+    Claims { set: OwnerRef, step: ClaimStep, spec: Arc<SetSpec> },
     /// Creates a pod.
-    CreatePod { set: OwnerRef, ordinal: i32, revision: Arc<str>, template: Arc<Template> },
+    CreatePod {
+        set: OwnerRef,
+        ordinal: i32,
+        service: Arc<str>,
+        revision: Arc<str>,
+        template: Arc<Template>,
+    },
     /// Deletes a pod.
     DeletePod { name: NameId, uid: Uid },
     /// Writes the status of the set that was read at this version.
@@ -107,7 +119,7 @@ impl World<'_> {
         let mut steps = VecDeque::new();
         let template = &set.spec.template;
         let next = revisions.last().map_or(1, |newest| newest.number + 1);
-        let is_equal = |revision: &&Arc<RevisionRecord>| matches!(&revision.content, RevisionContent::Set(known) if known.hash == template.hash);
+        let is_equal = |revision: &&Arc<RevisionRecord>| matches!(&revision.content, RevisionContent::Set(known, _) if known.hash == template.hash);
         if let Some(equal) = revisions.iter().rev().find(is_equal) {
             let name = equal.meta.name;
             if equal.number + 1 != next {
@@ -118,8 +130,14 @@ impl World<'_> {
         let text = revision_text(template);
         let name = format!("{}-{text}", self.store.names.name(owner.name));
         let template = Arc::clone(template);
-        let write =
-            SetWrite::CreateRevision { set: owner, name: name.clone(), number: next, template };
+        let annotations = Arc::new(set.spec.body.annotations.clone());
+        let write = SetWrite::CreateRevision {
+            set: owner,
+            name: name.clone(),
+            number: next,
+            template,
+            annotations,
+        };
         steps.push_back(vec![Write::Set(write)]);
         (name.into(), steps)
     }
@@ -185,14 +203,13 @@ impl World<'_> {
                     && self.store.names.namespace(known.meta.name) == name
             });
             match known.map(|known| &known.content) {
-                Some(RevisionContent::Set(template)) => Arc::clone(template),
+                Some(RevisionContent::Set(template, _)) => Arc::clone(template),
                 _ => Arc::clone(&set.spec.template),
             }
         };
-        let templates = claim_templates(&set.spec.body);
         for step in plan.claims {
-            let templates = Arc::clone(&templates);
-            steps.push_back(vec![Write::Set(SetWrite::Claims { set: owner, step, templates })]);
+            let spec = Arc::clone(&set.spec);
+            steps.push_back(vec![Write::Set(SetWrite::Claims { set: owner, step, spec })]);
         }
         for batch in plan.creates {
             let writes = batch.into_iter().map(|create| {
@@ -200,6 +217,7 @@ impl World<'_> {
                 Write::Set(SetWrite::CreatePod {
                     set: owner,
                     ordinal: create.ordinal,
+                    service: Arc::clone(&set.spec.service),
                     revision: Arc::clone(revision),
                     template: template_of(revision),
                 })
@@ -264,10 +282,10 @@ impl World<'_> {
     /// Carries out one write of the StatefulSet controller.
     pub(super) fn carry_out_set(&mut self, write: &SetWrite, key: NameId) -> Result<(), ApiError> {
         match write {
-            SetWrite::CreateRevision { set, name, number, template } => {
+            SetWrite::CreateRevision { set, name, number, template, annotations } => {
                 let namespace = self.store.names.namespace(set.name).to_owned();
                 let name = self.store.names.intern(&namespace, name);
-                let content = RevisionContent::Set(Arc::clone(template));
+                let content = RevisionContent::Set(Arc::clone(template), Arc::clone(annotations));
                 let record =
                     RevisionRecord { meta: Meta::new(name, Some(*set)), number: *number, content };
                 match self.store.create(self.now, record) {
@@ -283,9 +301,9 @@ impl World<'_> {
             SetWrite::DeleteRevision { name } => {
                 self.store.delete::<RevisionRecord>(self.now, *name, Deletion::default())
             }
-            SetWrite::Claims { set, step, templates } => self.write_claims(*set, *step, templates),
-            SetWrite::CreatePod { set, ordinal, revision, template } => {
-                self.create_pod(*set, *ordinal, revision, template)
+            SetWrite::Claims { set, step, spec } => self.write_claims(*set, *step, &spec.body),
+            SetWrite::CreatePod { set, ordinal, service, revision, template } => {
+                self.create_pod(*set, *ordinal, service, revision, template)
             }
             SetWrite::DeletePod { name, uid } => {
                 let how = Deletion {
@@ -351,19 +369,25 @@ impl World<'_> {
         &mut self,
         set: OwnerRef,
         step: ClaimStep,
-        templates: &[String],
+        body: &SetBody,
     ) -> Result<(), ApiError> {
         let (ClaimStep::Create { ordinal } | ClaimStep::Own { ordinal, .. }) = step;
         let pod = format!("{}-{ordinal}", self.store.names.name(set.name));
         let namespace = self.store.names.namespace(set.name).to_owned();
-        for template in templates {
-            let name = self.store.names.intern(&namespace, &format!("{template}-{pod}"));
+        for template in &body.claims {
+            let Some(claim) = template.metadata.name.as_deref() else { continue };
+            let name = self.store.names.intern(&namespace, &format!("{claim}-{pod}"));
             match step {
                 ClaimStep::Create { .. } => {
                     if self.store.get::<ClaimRecord>(name).is_none() {
-                        let record =
-                            ClaimRecord { meta: Meta::new(name, None), set: set.name, ordinal };
-                        self.store.create(self.now, record)?;
+                        let mut meta = Meta::new(name, None);
+                        meta.finalizers.claim = true;
+                        let mut claim = template.clone();
+                        let labels = claim.metadata.labels.get_or_insert_default();
+                        labels.extend(body.selector.clone());
+                        let body = Arc::new(claim);
+                        self.store
+                            .create(self.now, ClaimRecord { meta, set: set.name, ordinal, body })?;
                     }
                 }
                 ClaimStep::Own { owner, .. } => {
@@ -392,6 +416,7 @@ impl World<'_> {
         &mut self,
         set: OwnerRef,
         ordinal: i32,
+        service: &Arc<str>,
         revision: &Arc<str>,
         template: &Arc<Template>,
     ) -> Result<(), ApiError> {
@@ -401,7 +426,8 @@ impl World<'_> {
             let pod = self.store.names.name(name);
             return Err(ApiError::AlreadyExists(format!("pods \"{pod}\" already exists")));
         }
-        let record = self.new_pod(name, Some(set), ordinal, revision, template)?;
+        let mut record = self.new_pod(name, Some(set), ordinal, revision, template)?;
+        record.subdomain = Arc::clone(service);
         self.store.create(self.now, record).map(drop)
     }
 
@@ -446,6 +472,7 @@ impl World<'_> {
             template: Arc::clone(template),
             set_revision: Arc::clone(revision),
             ordinal,
+            subdomain: "".into(),
             group,
             admitted,
             incarnation: names.count_incarnation(name),
@@ -478,12 +505,20 @@ impl World<'_> {
         name: NameId,
         profile: &Arc<Profile>,
     ) -> Result<(), String> {
-        let spec = self.user_set_spec(set, name, profile);
-        if self.store.get::<SetRecord>(name).is_some() {
+        let mut spec = self.user_set_spec(set, name, profile);
+        if let Some(old) = self.store.get::<SetRecord>(name).cloned() {
+            let body = &old.spec.body;
+            spec.body.owner = body.owner.clone();
+            if body.template.to_pod_template() == set.spec.template {
+                spec.body.template = body.template.clone();
+                spec.template = Arc::clone(&old.spec.template);
+            }
             let result = self.store.update::<SetRecord>(name, None, |record| {
                 if *record.spec != spec {
                     record.meta.generation += 1;
                     record.spec = Arc::new(spec);
+                    // Whoever applied it before finds it changed.
+                    record.applied = None;
                 }
             });
             return result.map(drop).map_err(|error| error.to_string());
@@ -519,6 +554,7 @@ impl World<'_> {
         let result = self.store.update::<SetRecord>(name, None, |record| {
             record.meta.generation += 1;
             record.spec = Arc::new(spec);
+            record.applied = None;
         });
         result.map(drop).map_err(|error| error.to_string())
     }
@@ -539,8 +575,9 @@ impl World<'_> {
             .filter(|_| self.setup.kubernetes.max_unavailable_stateful_set);
         let template = self.templates.prepare(&body, profile, &mut self.store.names);
         SetSpec {
+            service: body.service_name.as_str().into(),
+            revision: body.labels.get(keys::REVISION).map_or("", String::as_str).into(),
             body,
-            revision: "".into(),
             is_ordered: spec.pod_management_policy.as_deref() != Some("Parallel"),
             is_on_delete: strategy.and_then(|strategy| strategy.type_.as_deref())
                 == Some("OnDelete"),
@@ -572,6 +609,7 @@ impl World<'_> {
     }
 }
 
+<<<<<<< HEAD
 /// Returns the LWS that a StatefulSet's label names: it is looked at when the StatefulSet changes (`enqueueLWSRequests`).
 fn set_of_label(
     names: &mut super::object::Names,
@@ -587,6 +625,8 @@ fn claim_templates(body: &SetBody) -> Arc<[String]> {
     body.claims.iter().filter_map(|claim| claim.metadata.name.clone()).collect()
 }
 
+=======
+>>>>>>> 3cf7473 (conform: step traces are replayed)
 fn retention(body: &SetBody) -> Retention {
     let policy = body.claim_retention.as_ref();
     let is_delete = |value: Option<&String>| value.is_some_and(|value| value == "Delete");

@@ -509,6 +509,8 @@ pub enum Actor {
 /// Delays of the kubelet that scenarios seldom touch.
 #[derive(Clone, Debug, PartialEq)]
 pub struct KubeletParams {
+    /// Whether kubelets do nothing by themselves: pods change only as somebody says, as in recorded clusters without nodes.
+    pub is_by_hand: bool,
     /// Period at which it lists containers, and so sees that one has exited.
     pub relist: Span,
     /// Seconds from the last container's exit to the confirmation of the deletion.
@@ -521,6 +523,7 @@ pub struct KubeletParams {
 impl Default for KubeletParams {
     fn default() -> Self {
         Self {
+            is_by_hand: false,
             // kubelet 1.36 `genericPlegRelistPeriod`.
             relist: Span::from_secs(1),
             // One to two seconds after the containers (research on kubelet timings): unmounts, cgroups, one status sync.

@@ -11,6 +11,7 @@ use super::object::{
 };
 use super::setup::Propagation;
 use crate::api::Uid;
+use crate::api::validation::Refusal;
 use crate::engine::Time;
 use rustc_hash::FxHashMap;
 use std::sync::Arc;
@@ -24,8 +25,10 @@ pub(super) enum ApiError {
     AlreadyExists(String),
     /// 409 Conflict: the resource version or UID is not the current one.
     Conflict(String),
-    /// 403 or 422 with the server's message.
+    /// 422 with the server's message.
     Invalid(String),
+    /// 403 or 422 of a LeaderWorkerSet.
+    Refused(Box<Refusal>),
 }
 
 impl std::fmt::Display for ApiError {
@@ -35,6 +38,7 @@ impl std::fmt::Display for ApiError {
             | Self::AlreadyExists(text)
             | Self::Conflict(text)
             | Self::Invalid(text) => formatter.write_str(text),
+            Self::Refused(refusal) => formatter.write_str(&refusal.message),
         }
     }
 }

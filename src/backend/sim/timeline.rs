@@ -168,11 +168,15 @@ impl World<'_> {
             Action::Apply(workloads) => {
                 workloads.iter().try_for_each(|workload: &Workload| self.apply(workload))
             }
-            Action::Patch { target, merge } => self.patch(target, merge),
+            Action::Patch { target, merge } => {
+                self.patch(target, merge).map_err(|error| error.to_string())
+            }
             Action::SetImage { target, container, image } => {
                 self.set_image(target, container.as_deref(), image)
             }
-            Action::Scale { target, replicas } => self.scale(target, *replicas),
+            Action::Scale { target, replicas } => {
+                self.scale(target, *replicas).map_err(|error| error.to_string())
+            }
             Action::Delete { target, propagation } => self.delete_target(target, *propagation),
             Action::Cordon(nodes) => self.cordon(nodes, true, index),
             Action::Uncordon(nodes) => self.cordon(nodes, false, index),

@@ -6,8 +6,8 @@
 use super::object::{
     Kind, LwsRecord, Meta, NameId, NodeRecord, PodRecord, ServiceRecord, SetRecord,
 };
-use super::setup::{NodeChoice, Object, PodChoice, Propagation, Target, Workload};
-use super::store::Deletion;
+use super::setup::{NodeChoice, Object, PodChoice, Profile, Propagation, Target, Workload};
+use super::store::{ApiError, Deletion};
 use super::timeline::{CHOICE, kind_of};
 use super::world::{Events, World};
 use crate::api::lws::LeaderWorkerSet;
@@ -21,7 +21,9 @@ impl World<'_> {
     /// Applies a manifest's object: creates it, or replaces what the user owns of it.
     pub(super) fn apply(&mut self, workload: &Workload) -> Result<(), String> {
         match &workload.object {
-            Object::LeaderWorkerSet(lws) => self.apply_lws(lws, workload),
+            Object::LeaderWorkerSet(lws) => {
+                self.apply_lws(lws, &workload.profile).map_err(|error| error.to_string())
+            }
             Object::StatefulSet(set) => self.apply_set(set, workload),
             Object::Pod(pod) => self.apply_pod(pod, workload),
             Object::Service(service) => {
@@ -46,7 +48,12 @@ impl World<'_> {
         self.store.names.intern(namespace.unwrap_or("default"), name.unwrap_or_default())
     }
 
-    fn apply_lws(&mut self, lws: &Arc<LeaderWorkerSet>, workload: &Workload) -> Result<(), String> {
+    /// Creates an LWS, or replaces what the user owns of it.
+    pub(super) fn apply_lws(
+        &mut self,
+        lws: &Arc<LeaderWorkerSet>,
+        profile: &Arc<Profile>,
+    ) -> Result<(), ApiError> {
         let name = self.intern(lws.metadata.namespace.as_deref(), lws.metadata.name.as_deref());
         if self.store.get::<LwsRecord>(name).is_some() {
             let lws = Arc::clone(lws);
@@ -55,17 +62,16 @@ impl World<'_> {
                 current.metadata.labels.clone_from(&lws.metadata.labels);
                 current.metadata.annotations.clone_from(&lws.metadata.annotations);
             })?;
-            let profile = Arc::clone(&workload.profile);
+            let profile = Arc::clone(profile);
             return self
                 .store
                 .update::<LwsRecord>(name, None, |record| record.profile = profile)
-                .map(drop)
-                .map_err(|error| error.to_string());
+                .map(drop);
         }
         let mut lws = LeaderWorkerSet::clone(lws);
         defaults::apply(&mut lws);
         if let Some(refusal) = validation::refusal_of_create(&lws) {
-            return Err(refusal.message);
+            return Err(ApiError::Refused(Box::new(refusal)));
         }
         let encoded: Arc<str> = revision::encode(&lws).into();
         let record = LwsRecord {
@@ -73,9 +79,9 @@ impl World<'_> {
             lws: Arc::new(lws),
             encoded,
             writes: 1,
-            profile: Arc::clone(&workload.profile),
+            profile: Arc::clone(profile),
         };
-        self.store.create(self.now, record).map(drop).map_err(|error| error.to_string())
+        self.store.create(self.now, record).map(drop)
     }
 
     /// Writes a changed set as a user: defaults, validation against the old one, generation.
@@ -83,18 +89,18 @@ impl World<'_> {
         &mut self,
         name: NameId,
         change: impl FnOnce(&mut LeaderWorkerSet),
-    ) -> Result<(), String> {
+    ) -> Result<(), ApiError> {
         let Some(record) = self.store.get::<LwsRecord>(name).cloned() else {
-            return Err(format!(
+            return Err(ApiError::NotFound(format!(
                 "leaderworkersets.leaderworkerset.x-k8s.io \"{}\" not found",
                 self.store.names.name(name)
-            ));
+            )));
         };
         let mut lws = LeaderWorkerSet::clone(&record.lws);
         change(&mut lws);
         defaults::apply(&mut lws);
         if let Some(refusal) = validation::refusal_of_update(&lws, &record.lws) {
-            return Err(refusal.message);
+            return Err(ApiError::Refused(Box::new(refusal)));
         }
         if lws.spec == record.lws.spec && lws.metadata == record.lws.metadata {
             return Ok(());
@@ -107,7 +113,7 @@ impl World<'_> {
             record.encoded = encoded;
             record.lws = Arc::new(lws);
         });
-        result.map(drop).map_err(|error| error.to_string())
+        result.map(drop)
     }
 
     /// Applies a JSON merge patch.
@@ -115,18 +121,18 @@ impl World<'_> {
         &mut self,
         target: &Target,
         patch: &serde_json::Value,
-    ) -> Result<(), String> {
+    ) -> Result<(), ApiError> {
         let name = self.target_name(target);
         if target.kind != Kind::LeaderWorkerSet.as_str() {
-            return self.patch_set(name, patch);
+            return self.patch_set(name, patch).map_err(ApiError::Invalid);
         }
         let Some(record) = self.store.get::<LwsRecord>(name).cloned() else {
             return self.write_lws(name, |_| {});
         };
-        let mut value = serde_json::to_value(&*record.lws).map_err(|error| error.to_string())?;
+        let unreadable = |error: serde_json::Error| ApiError::Invalid(error.to_string());
+        let mut value = serde_json::to_value(&*record.lws).map_err(unreadable)?;
         merge::merge(&mut value, patch);
-        let patched: LeaderWorkerSet =
-            serde_json::from_value(value).map_err(|error| error.to_string())?;
+        let patched: LeaderWorkerSet = serde_json::from_value(value).map_err(unreadable)?;
         self.write_lws(name, |lws| {
             lws.spec = patched.spec;
             lws.metadata.labels = patched.metadata.labels;
@@ -155,7 +161,8 @@ impl World<'_> {
             if let Some(leader) = &mut template.leader_template {
                 has_hit |= set_images(Arc::make_mut(leader), container, image);
             }
-        })?;
+        })
+        .map_err(|error| error.to_string())?;
         match (has_hit, container) {
             (false, Some(container)) => {
                 Err(format!("unable to find container named \"{container}\""))
@@ -165,13 +172,17 @@ impl World<'_> {
     }
 
     /// Writes `spec.replicas` through the scale subresource, which calls no webhook.
-    pub(super) fn scale(&mut self, target: &Target, replicas: i32) -> Result<(), String> {
+    pub(super) fn scale(&mut self, target: &Target, replicas: i32) -> Result<(), ApiError> {
         let name = self.target_name(target);
         if target.kind == Kind::StatefulSet.as_str() {
-            return self.rewrite_set(name, |set| {
+            let result = self.rewrite_set(name, |set| {
                 set.replicas = replicas;
                 true
             });
+            return result.map_err(ApiError::Invalid);
+        }
+        if let Some(refusal) = validation::refusal_of_scale(self.store.names.name(name), replicas) {
+            return Err(ApiError::Refused(Box::new(refusal)));
         }
         let result = self.store.update::<LwsRecord>(name, None, |record| {
             if record.lws.spec.replicas != Some(replicas) {
@@ -180,7 +191,7 @@ impl World<'_> {
                 record.writes += 1;
             }
         });
-        result.map(drop).map_err(|error| error.to_string())
+        result.map(drop)
     }
 
     /// Deletes an object.

@@ -100,6 +100,14 @@ pub(super) enum Write {
     Set(super::set_shell::SetWrite),
 }
 
+impl Write {
+    /// Whether it goes out although one before it failed.
+    fn is_due_after_error(&self) -> bool {
+        use super::set_shell::SetWrite;
+        matches!(self, Self::Set(SetWrite::Status { .. } | SetWrite::DeleteRevision { .. }))
+    }
+}
+
 const API_DELAY: Purpose = Purpose::named("api-write");
 const COMPUTE: Purpose = Purpose::named("controller-pass");
 
@@ -151,6 +159,12 @@ pub(super) struct World<'a> {
     pub(super) changed_at: Time,
     /// Rules that watch the run, where it is watched.
     pub(super) checks: Option<Box<Checks>>,
+    /// Every change of the store since it was last taken, where somebody wants them.
+    pub(super) journal: Option<Vec<Change>>,
+    /// The node that a pod of this name and incarnation goes to, if it is feasible: the draw of another scheduler.
+    pub(super) advice: FxHashMap<(NameId, u32), NameId>,
+    /// Advice that could not be followed: the pod, the node, and the plugin that rejects it.
+    pub(super) bad_advice: Vec<(NameId, NameId, String)>,
     sink: &'a mut dyn FnMut(&Record),
 }
 
@@ -197,6 +211,9 @@ impl<'a> World<'a> {
             not_modelled: BTreeSet::new(),
             changed_at: Time::ZERO,
             checks: None,
+            journal: None,
+            advice: FxHashMap::default(),
+            bad_advice: Vec::new(),
             sink,
         }
     }
@@ -220,6 +237,9 @@ impl<'a> World<'a> {
             }
             self.changed_at = self.now;
             for change in changes {
+                if let Some(journal) = &mut self.journal {
+                    journal.push(change.clone());
+                }
                 self.track(&change);
                 self.check_change(&change);
                 if self.is_explored {
@@ -469,7 +489,9 @@ impl<'a> World<'a> {
             return;
         }
         if process.error.is_some() {
-            process.steps.clear();
+            // The StatefulSet controller writes its status and shortens its history even where a pod could not be made
+            // (`stateful_set_control.go` `performUpdate`, 1.36); others give up.
+            process.steps.retain(|writes| writes.iter().all(Write::is_due_after_error));
         }
         self.step(slot, events);
     }
