@@ -37,8 +37,8 @@ fn setup(has_max_unavailable: bool) -> Setup {
     // as in the recorder's cluster writes take far longer than all else.
     params.api_write = ms(20.0);
     params.watch_delay = ms(1.0);
-    params.reconcile = ms(1.0);
-    params.statefulset_sync = ms(1.0);
+    params.reconcile = ms(2.0);
+    params.statefulset_sync = ms(2.0);
     params.bind = ms(20.0);
     params.gc_delay = ms(10.0);
     setup

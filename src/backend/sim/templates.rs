@@ -5,7 +5,7 @@
 use super::object::{GroupLabels, Names, Template};
 use super::setup::Profile;
 use crate::api::quantity::Quantity;
-use crate::api::{accelerators, hash, keys};
+use crate::api::{accelerators, hash, keys, wire};
 use crate::controller::SetBody;
 use crate::engine::{Span, entity, entity2};
 use k8s_openapi::api::core::v1::{Container, Pod, PodSpec, PodTemplateSpec};
@@ -125,8 +125,13 @@ impl Templates {
     }
 }
 
+/// Hashes what the API server makes of a template: fields that it would fill in make no difference. Labels and annotations
+/// are hashed apart.
 fn content_hash(base: &PodTemplateSpec) -> u64 {
-    entity(&serde_json::to_string(base).expect("a template is plain data"))
+    let base = PodTemplateSpec { metadata: None, spec: base.spec.clone() };
+    let mut value = serde_json::to_value(base).expect("a template is plain data");
+    super::show::fill_template(&mut value);
+    entity(&wire::to_go_json(&value))
 }
 
 fn map_hash(map: &BTreeMap<String, String>) -> u64 {

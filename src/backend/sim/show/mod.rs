@@ -156,8 +156,7 @@ impl World<'_> {
                     )),
                 };
                 let mut pod = plain(&pod);
-                defaults::template(&mut pod);
-                wire::normalize(&mut pod, "PodTemplateSpec");
+                fill_template(&mut pod);
                 pod["$patch"] = "replace".into();
                 shown["data"] = json!({"spec": {"template": pod}});
             }
@@ -279,6 +278,12 @@ impl World<'_> {
         status["conditions"] = json!(conditions);
         status
     }
+}
+
+/// Makes a pod template what the API server stores of it: defaults filled in, written as Go writes it.
+pub(super) fn fill_template(template: &mut Value) {
+    defaults::template(template);
+    wire::normalize(template, "PodTemplateSpec");
 }
 
 fn api_version(kind: Kind) -> &'static str {
