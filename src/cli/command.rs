@@ -1,11 +1,9 @@
 //! Arguments and their dispatch: one line for each subcommand.
 
 use super::failure::Failure;
-<<<<<<< HEAD
-use super::{completions, explain, explore, panic, report, run as scenario, schema, swarm};
-=======
-use super::{completions, conform, explain, panic, report, run as scenario, schema};
->>>>>>> 3cf7473 (conform: step traces are replayed)
+use super::{
+    completions, conform, explain, explore, panic, report, run as scenario, schema, swarm,
+};
 use clap::{CommandFactory, Parser, Subcommand};
 use std::process::ExitCode;
 
@@ -21,11 +19,7 @@ pub(super) struct Arguments {
 }
 
 const EXIT_CODES: &str = "\
-<<<<<<< HEAD
-Exit codes: 0 done, 1 a gate was missed or a rule broken, 2 wrong input, 3 a file could not be read or written, 101 a bug of lwsim";
-=======
-Exit codes: 0 done, 1 a gate was missed or a trace differs, 2 wrong input, 3 a file could not be read or written, 101 a bug of lwsim";
->>>>>>> 3cf7473 (conform: step traces are replayed)
+Exit codes: 0 done, 1 a gate was missed, a rule broken, or a trace differs, 2 wrong input, 3 a file could not be read or written, 101 a bug of lwsim";
 
 #[derive(Debug, Subcommand)]
 enum Command {
@@ -35,15 +29,12 @@ enum Command {
     Report(report::Arguments),
     /// Say what an object waited for, and why, in order
     Explain(explain::Arguments),
-<<<<<<< HEAD
     /// Look for an order of events, a late watch event or a crash that breaks a rule
     Explore(explore::Arguments),
     /// Play random histories of a LeaderWorkerSet and check that each ends well
     Swarm(swarm::Arguments),
-=======
     /// Replay traces of a real control plane and compare
     Conform(conform::Arguments),
->>>>>>> 3cf7473 (conform: step traces are replayed)
     /// Print the JSON Schema of scenarios
     Schema,
     /// Print completions for a shell
@@ -75,12 +66,9 @@ impl Command {
             Self::Run(arguments) => scenario::run(&arguments),
             Self::Report(arguments) => report::run(&arguments),
             Self::Explain(arguments) => explain::run(&arguments),
-<<<<<<< HEAD
             Self::Explore(arguments) => explore::run(&arguments),
             Self::Swarm(arguments) => swarm::run(&arguments),
-=======
             Self::Conform(arguments) => conform::run(&arguments),
->>>>>>> 3cf7473 (conform: step traces are replayed)
             Self::Schema => schema::run(),
             Self::Completions(arguments) => completions::run(&arguments, Arguments::command()),
         }

@@ -27,7 +27,8 @@ pub(super) fn setup(has_max_unavailable: bool) -> Setup {
         budgets: Vec::new(),
         fixes: Fixes::default(),
         scheduler: Vec::new(),
-        params: Params::default(),
+        // It has neither storage classes nor volumes.
+        params: Params { binds_claims: false, ..Params::default() },
         horizon: HORIZON,
         events_max: EVENTS_MAX,
     }

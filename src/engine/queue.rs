@@ -164,7 +164,6 @@ impl<E> Queue<E> {
         }
     }
 
-<<<<<<< HEAD
     /// Returns the events that are pending from the earliest instant up to `within` after it, in order; none where that
     /// instant lies past `horizon`.
     pub fn due(&mut self, within: Span, horizon: Time) -> Vec<Ticket> {
@@ -199,7 +198,8 @@ impl<E> Queue<E> {
         self.now = self.now.max(at);
         self.handled += 1;
         Some(event)
-=======
+    }
+
     /// Lets time pass to `time`, before which nothing may be pending; times that have passed are ignored.
     pub fn pass_to(&mut self, time: Time) {
         let next = self.next_at();
@@ -208,7 +208,6 @@ impl<E> Queue<E> {
             "an event is pending at {next:?}, before {time}"
         );
         self.now = self.now.max(time);
->>>>>>> 3cf7473 (conform: step traces are replayed)
     }
 
     fn insert(&mut self, time: Time, event: E, is_retry: bool) -> Ticket {

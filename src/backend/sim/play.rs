@@ -324,6 +324,11 @@ impl<'a> Play<'a> {
         self.born.clone()
     }
 
+    /// Lets the rest of the run go at the pace of another set-up of the same cluster, with draws of another seed.
+    pub fn repace(&mut self, setup: &'a Setup, seed: u64) {
+        self.world.repace(setup, seed);
+    }
+
     /// Returns the present instant.
     pub fn now(&self) -> Time {
         self.events.now()

@@ -31,12 +31,14 @@ struct Key {
 }
 
 /// A delayed add that is pending.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Delayed {
     /// When it comes due.
     pub(super) at: Time,
     /// Its event.
     pub(super) ticket: Ticket,
+    /// Whether it may change something, as far as is known.
+    pub(super) is_live: bool,
 }
 
 /// What became of a delayed add.
@@ -45,7 +47,7 @@ pub(super) enum Delay {
     /// It must be scheduled; the event that it replaces, if any, must be cancelled.
     Schedule(Option<Ticket>),
     /// A shorter one is pending already.
-    Keep,
+    Keep(Delayed),
 }
 
 impl WorkQueue {
@@ -54,10 +56,11 @@ impl WorkQueue {
         Self { ready: VecDeque::new(), keys: FxHashMap::default(), workers, busy: 0 }
     }
 
-    /// Adds a key now. Returns the event of a delayed add that this overtakes.
-    pub(super) fn add(&mut self, name: NameId) -> Option<Ticket> {
+    /// Adds a key now. Returns a delayed add that was to bring news and cannot any more: it stays, as in client-go, but only
+    /// repeats what this add does.
+    pub(super) fn add(&mut self, name: NameId) -> Option<Delayed> {
         let key = self.keys.entry(name).or_default();
-        let overtaken = key.delayed.take().map(|delayed| delayed.ticket);
+        let overtaken = key.delayed.filter(|delayed| delayed.is_live);
         if key.is_processing {
             key.is_dirty = true;
         } else if !key.is_queued {
@@ -71,7 +74,7 @@ impl WorkQueue {
     pub(super) fn delay(&mut self, name: NameId, at: Time) -> Delay {
         let key = self.keys.entry(name).or_default();
         match key.delayed {
-            Some(pending) if pending.at <= at => Delay::Keep,
+            Some(pending) if pending.at <= at => Delay::Keep(pending),
             pending => Delay::Schedule(pending.map(|pending| pending.ticket)),
         }
     }
@@ -79,6 +82,13 @@ impl WorkQueue {
     /// Notes the event of a delayed add.
     pub(super) fn set_delayed(&mut self, name: NameId, delayed: Delayed) {
         self.keys.entry(name).or_default().delayed = Some(delayed);
+    }
+
+    /// Forgets the delayed add of a key, which has come due.
+    pub(super) fn due(&mut self, name: NameId) {
+        if let Some(key) = self.keys.get_mut(&name) {
+            key.delayed = None;
+        }
     }
 
     /// Returns the delayed add of a key.

@@ -408,6 +408,10 @@ impl World<'_> {
             TieRule::First => Tie::First,
             TieRule::Random => Tie::Random(&mut stream),
         };
+        if self.lacks_volume(pod) {
+            return self.unbound_claims(pod, view, events);
+        }
+        let scheduler = &mut self.scheduling.scheduler;
         let mut decision = scheduler.schedule(&view, tie);
         if let Some(&advised) = self.advice.get(&(name, pod.incarnation)) {
             self.follow_advice(pod, &view, advised, &mut decision);
@@ -446,6 +450,27 @@ impl World<'_> {
                 self.unschedulable(pod, &message, diagnosis.rejected_by, view);
             }
         }
+    }
+
+    /// Whether a pod waits for a volume that it never gets.
+    fn lacks_volume(&self, pod: &PodRecord) -> bool {
+        let set = || {
+            let owner = pod.meta.owner.filter(|owner| owner.kind == Kind::StatefulSet)?;
+            self.store.get::<SetRecord>(owner.name)
+        };
+        !self.setup.params.binds_claims && set().is_some_and(|set| !set.spec.body.claims.is_empty())
+    }
+
+    /// Reports a pod whose claims have no volume (plugin `VolumeBinding`; the words are those of 1.36.3).
+    fn unbound_claims(&mut self, pod: &PodRecord, view: PodView, events: &mut Events) {
+        let nodes = self.scheduling.nodes.len();
+        let message = format!(
+            "0/{nodes} nodes are available: pod has unbound immediate PersistentVolumeClaims. not found"
+        );
+        self.scheduling.is_busy = true;
+        let took = self.setup.params.schedule_base;
+        events.after(took, Event::Scheduling(SchedulingEvent::Free));
+        self.unschedulable(pod, &message.into(), PluginSet::default(), view);
     }
 
     /// Takes the advised node where it is feasible.

@@ -609,7 +609,6 @@ impl World<'_> {
     }
 }
 
-<<<<<<< HEAD
 /// Returns the LWS that a StatefulSet's label names: it is looked at when the StatefulSet changes (`enqueueLWSRequests`).
 fn set_of_label(
     names: &mut super::object::Names,
@@ -621,12 +620,6 @@ fn set_of_label(
     Some(names.intern(&namespace, lws))
 }
 
-fn claim_templates(body: &SetBody) -> Arc<[String]> {
-    body.claims.iter().filter_map(|claim| claim.metadata.name.clone()).collect()
-}
-
-=======
->>>>>>> 3cf7473 (conform: step traces are replayed)
 fn retention(body: &SetBody) -> Retention {
     let policy = body.claim_retention.as_ref();
     let is_delete = |value: Option<&String>| value.is_some_and(|value| value == "Delete");

@@ -414,6 +414,8 @@ pub struct Params {
     pub eviction_toleration: Span,
     /// First container restart delay and its cap (10 s, 300 s).
     pub restart_backoff: (Span, Span),
+    /// Whether claims get volumes; without a storage class or volumes that fit they never do, and their pods get no node.
+    pub binds_claims: bool,
     /// How long the garbage collector takes to see and act on one object.
     pub gc_delay: Distribution,
     /// What the kubelets take beside sandbox and back-off.
@@ -615,6 +617,8 @@ impl Default for Params {
             node_monitor_period: Span::from_secs(5),
             eviction_toleration: Span::from_secs(300),
             restart_backoff: (Span::from_secs(10), Span::from_secs(300)),
+            // A provisioner is taken for granted, and that it takes no time: an assumption.
+            binds_claims: true,
             // A look into the graph and one request: an assumption.
             gc_delay: ms(5.0, 20.0),
             kubelet: KubeletParams::default(),

@@ -39,6 +39,7 @@ pub(super) fn params() -> Params {
         node_monitor_period: Span::from_secs(5),
         eviction_toleration: Span::from_secs(300),
         restart_backoff: (Span::from_secs(10), Span::from_secs(300)),
+        binds_claims: true,
         gc_delay: ms(50.0),
         kubelet: KubeletParams::default(),
         node_life: NodeLifeParams::default(),

@@ -63,6 +63,11 @@ impl Watches {
         Self { streams: vec![VecDeque::new(); count], last: vec![Time::ZERO; count], delays }
     }
 
+    /// Takes another delay for what is sent from now on.
+    pub(super) fn repace(&mut self, delay: Distribution) {
+        self.delay = delay;
+    }
+
     /// Sends a change on its way to everybody who watches its kind. Calls `arm` for each stream whose next delivery
     /// must be scheduled.
     pub(super) fn send(

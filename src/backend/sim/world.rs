@@ -218,6 +218,13 @@ impl<'a> World<'a> {
         }
     }
 
+    /// Lets the rest of the run go at the pace of another set-up of the same cluster, with draws of another seed.
+    pub(super) fn repace(&mut self, setup: &'a Setup, seed: u64) {
+        self.setup = setup;
+        self.streams = Streams::new(seed);
+        self.watches.repace(setup.params.watch_delay.clone());
+    }
+
     /// Tells what happened.
     pub(super) fn record(&mut self, what: What) {
         (self.sink)(&Record { at: self.now, what });
@@ -328,7 +335,7 @@ impl<'a> World<'a> {
     /// Adds a key to a controller's queue.
     pub(super) fn enqueue(&mut self, controller: Controller, key: NameId, events: &mut Events) {
         if let Some(overtaken) = self.queues[controller as usize].add(key) {
-            events.cancel(overtaken);
+            self.reschedule(controller, key, overtaken, false, events);
         }
         self.pump(controller, events);
     }
@@ -343,13 +350,37 @@ impl<'a> World<'a> {
     ) {
         let at = self.now + span;
         let queue = &mut self.queues[controller as usize];
-        let Delay::Schedule(replaced) = queue.delay(key, at) else { return };
+        let replaced = match queue.delay(key, at) {
+            Delay::Schedule(replaced) => replaced,
+            Delay::Keep(pending) => {
+                if is_live && !pending.is_live {
+                    self.reschedule(controller, key, pending, true, events);
+                }
+                return;
+            }
+        };
         if let Some(ticket) = replaced {
             events.cancel(ticket);
         }
         let event = Event::Due(controller, key);
         let ticket = if is_live { events.at(at, event) } else { events.retry_at(at, event) };
-        queue.set_delayed(key, Delayed { at, ticket });
+        queue.set_delayed(key, Delayed { at, ticket, is_live });
+    }
+
+    /// Changes whether a delayed add counts as one that may change something.
+    fn reschedule(
+        &mut self,
+        controller: Controller,
+        key: NameId,
+        delayed: Delayed,
+        is_live: bool,
+        events: &mut Events,
+    ) {
+        events.cancel(delayed.ticket);
+        let event = Event::Due(controller, key);
+        let at = delayed.at;
+        let ticket = if is_live { events.at(at, event) } else { events.retry_at(at, event) };
+        self.queues[controller as usize].set_delayed(key, Delayed { at, ticket, is_live });
     }
 
     fn pump(&mut self, controller: Controller, events: &mut Events) {
@@ -537,7 +568,7 @@ impl<'a> World<'a> {
             if queue.failed_before(key, version) {
                 events.cancel(delayed.ticket);
                 let ticket = events.at(delayed.at, Event::Due(controller, key));
-                queue.set_delayed(key, Delayed { at: delayed.at, ticket });
+                queue.set_delayed(key, Delayed { at: delayed.at, ticket, is_live: true });
                 has_revived = true;
             } else {
                 self.futile.insert((controller, key));
@@ -570,7 +601,10 @@ impl Model for World<'_> {
                 }
             }
             Event::Restart(epoch) => self.restart_lws(epoch, events),
-            Event::Due(controller, key) => self.enqueue(controller, key, events),
+            Event::Due(controller, key) => {
+                self.queues[controller as usize].due(key);
+                self.enqueue(controller, key, events);
+            }
             Event::Collect(kind, name, uid) => self.collect(kind, name, uid, events),
             Event::Kubelet(event) => self.kubelet_event(event, events),
             Event::NodeLife(event) => self.node_life_event(event, events),

@@ -133,7 +133,8 @@ fn volume(volume: &mut Value) {
     if volume["hostPath"].is_object() {
         fill(&mut volume["hostPath"], "type", "");
     }
-    if let Some(sources) = volume["projected"]["sources"].as_array_mut() {
+    if let Some(sources) = volume.pointer_mut("/projected/sources").and_then(Value::as_array_mut)
+    {
         for source in sources {
             if source["serviceAccountToken"].is_object() {
                 fill(&mut source["serviceAccountToken"], "expirationSeconds", TOKEN_S);
