@@ -14,15 +14,12 @@ pub(super) enum Failure {
     File(anyhow::Error),
     /// The run is done, and this many gates are missed.
     Gates(usize),
-<<<<<<< HEAD
     /// The run is done, and rules were broken this many times.
     Rules(usize),
     /// This many histories end badly.
     Histories(u64),
-=======
     /// Traces differ, as the output says.
     Traces,
->>>>>>> 3cf7473 (conform: step traces are replayed)
     /// Nobody reads the output any more.
     Closed,
 }
@@ -64,7 +61,6 @@ impl Failure {
                 });
                 ExitCode::from(1)
             }
-<<<<<<< HEAD
             Self::Rules(broken) => {
                 output::tell_error(&match broken {
                     1 => "a rule is broken".to_owned(),
@@ -79,10 +75,8 @@ impl Failure {
                 });
                 ExitCode::from(1)
             }
-=======
             // The closing line has told of it.
             Self::Traces => ExitCode::from(1),
->>>>>>> 3cf7473 (conform: step traces are replayed)
             Self::Closed => ExitCode::SUCCESS,
         }
     }

@@ -107,5 +107,5 @@ pub(super) struct Event(
     IgnoredAny,
     IgnoredAny,
     pub(super) String,
-    IgnoredAny,
+    pub(super) Value,
 );

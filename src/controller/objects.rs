@@ -132,11 +132,7 @@ pub fn leader_set(lws: &LeaderWorkerSet, apply: &LeaderSetApply) -> SetBody {
             annotations: template_annotations,
             node_selector: Pairs::new(),
         },
-<<<<<<< HEAD
         claims: claims(live, spec::namespace(lws)),
-=======
-        claims: claims(lws, live),
->>>>>>> d68d23f (conform: steps that hang on a race may end in any of the orders that the simulator knows)
         claim_retention: live.persistent_volume_claim_retention_policy.clone(),
     }
 }
@@ -188,11 +184,7 @@ pub fn worker_set(
             annotations: template_annotations,
             node_selector: domain.map(|domain| pairs([domain])).unwrap_or_default(),
         },
-<<<<<<< HEAD
         claims: claims(template, leader.namespace),
-=======
-        claims: claims(live, template),
->>>>>>> d68d23f (conform: steps that hang on a race may end in any of the orders that the simulator knows)
         claim_retention: template.persistent_volume_claim_retention_policy.clone(),
     }
 }
@@ -330,13 +322,8 @@ fn group_annotations(live: &LeaderWorkerSet, template: &LeaderWorkerTemplate) ->
 }
 
 /// Returns the claim templates as upstream copies them: most of a claim is lost (B24).
-<<<<<<< HEAD
 /// Returns the claim templates as upstream passes them on: in the namespace of the set (`GetPVCApplyConfiguration`).
 fn claims(template: &LeaderWorkerTemplate, namespace: &str) -> Vec<PersistentVolumeClaim> {
-=======
-fn claims(live: &LeaderWorkerSet, template: &LeaderWorkerTemplate) -> Vec<PersistentVolumeClaim> {
-    let namespace = spec::namespace(live);
->>>>>>> d68d23f (conform: steps that hang on a race may end in any of the orders that the simulator knows)
     let claims = template.volume_claim_templates.iter().flatten();
     claims.map(|claim| reduced(claim, namespace)).collect()
 }

@@ -87,7 +87,7 @@ impl World<'_> {
             Object::Service(_) | Object::PersistentVolumeClaim(_) => String::new(),
             Object::ControllerRevision(record) => match &record.content {
                 RevisionContent::Lws(_, revision) => format!("{} {}", record.number, revision.key),
-                RevisionContent::Set(template) => format!("{} {}", record.number, template.hash),
+                RevisionContent::Set(template, _) => format!("{} {}", record.number, template.hash),
             },
             Object::Node(record) => format!("{} {:?}", record.is_ready, record.node.spec),
         };

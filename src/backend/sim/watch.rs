@@ -52,20 +52,25 @@ pub(super) struct Watches {
     delays: [Distribution; Watcher::ALL.len()],
 }
 
+/// Returns the delay of each watcher.
+fn delays(delay: &Distribution, races: &Races) -> [Distribution; Watcher::ALL.len()] {
+    Watcher::ALL.map(|watcher| {
+        let own = races.cache_lag.iter().find(|(actor, _)| *actor == watcher);
+        own.map_or(delay, |(_, own)| own).clone()
+    })
+}
+
 impl Watches {
     /// Returns empty streams with these delays in seconds.
     pub(super) fn new(delay: &Distribution, races: &Races) -> Self {
         let count = Watcher::ALL.len() * Kind::ALL.len();
-        let delays = Watcher::ALL.map(|watcher| {
-            let own = races.cache_lag.iter().find(|(actor, _)| *actor == watcher);
-            own.map_or(delay, |(_, own)| own).clone()
-        });
+        let delays = delays(delay, races);
         Self { streams: vec![VecDeque::new(); count], last: vec![Time::ZERO; count], delays }
     }
 
-    /// Takes another delay for what is sent from now on.
-    pub(super) fn repace(&mut self, delay: Distribution) {
-        self.delay = delay;
+    /// Takes other delays for what is sent from now on.
+    pub(super) fn repace(&mut self, delay: &Distribution, races: &Races) {
+        self.delays = delays(delay, races);
     }
 
     /// Sends a change on its way to everybody who watches its kind. Calls `arm` for each stream whose next delivery

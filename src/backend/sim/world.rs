@@ -221,8 +221,8 @@ impl<'a> World<'a> {
     /// Lets the rest of the run go at the pace of another set-up of the same cluster, with draws of another seed.
     pub(super) fn repace(&mut self, setup: &'a Setup, seed: u64) {
         self.setup = setup;
-        self.streams = Streams::new(seed);
-        self.watches.repace(setup.params.watch_delay.clone());
+        self.luck = Streams::new(seed);
+        self.watches.repace(&setup.params.watch_delay, &setup.params.races);
     }
 
     /// Tells what happened.
