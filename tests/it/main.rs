@@ -12,4 +12,5 @@ mod placements;
 mod project;
 mod races;
 mod results;
+mod steps;
 mod upstream;
