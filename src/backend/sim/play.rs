@@ -8,7 +8,7 @@ use super::object::{Kind, NameId, Object, PodRecord, RevisionContent};
 use super::run::begin;
 use super::setup::{Profile, Propagation, Setup, Target};
 use super::store::{ApiError, Change, Deletion};
-use super::world::{Events, World};
+use super::world::{Event, Events, World};
 use crate::api::lws::LeaderWorkerSet;
 use crate::api::validation::{FieldError, aggregate, missing_fields};
 use crate::api::{Uid, keys};
@@ -18,6 +18,9 @@ use crate::engine::{Distribution, Model, Queue, Span, Time};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+
+/// How long the LWS manager takes to start again: an assumption.
+const RESTART: Span = Span::from_millis(500);
 
 /// An input of the driver's.
 #[derive(Clone, Debug)]
@@ -161,6 +164,8 @@ pub struct Play<'a> {
     numbers: Numbers,
     /// Objects as they were when they were new.
     born: Vec<Shown>,
+    /// After how many writes the LWS manager ends, once.
+    crash: Option<u64>,
     profile: Arc<Profile>,
 }
 
@@ -182,6 +187,7 @@ impl<'a> Play<'a> {
             events,
             numbers: Numbers::default(),
             born: Vec::new(),
+            crash: None,
             profile: Arc::new(profile),
         }
     }
@@ -266,7 +272,7 @@ impl<'a> Play<'a> {
         loop {
             let rest = self.world.changed_at.max(begun) + quiet;
             match self.events.advance(rest) {
-                Some(event) => self.world.handle(event, &mut self.events),
+                Some(event) => self.handle(event),
                 None => break,
             }
             assert!(
@@ -281,11 +287,29 @@ impl<'a> Play<'a> {
         self.take_journal();
     }
 
+    fn handle(&mut self, event: Event) {
+        self.world.handle(event, &mut self.events);
+        if self.crash.is_some_and(|writes| self.world.lws_writes >= writes) {
+            self.crash = None;
+            self.world.crash_lws(RESTART, &mut self.events);
+        }
+    }
+
+    /// Ends the LWS manager after its `writes`-th write from the beginning and starts it again with empty caches.
+    pub fn crash_after(&mut self, writes: u64) {
+        self.crash = Some(writes);
+    }
+
+    /// Returns how many writes of the LWS manager have reached the API server.
+    pub fn lws_writes(&self) -> u64 {
+        self.world.lws_writes
+    }
+
     /// Lets time pass.
     pub fn wait(&mut self, span: Span) {
         let until = self.events.now() + span;
         while let Some(event) = self.events.advance(until) {
-            self.world.handle(event, &mut self.events);
+            self.handle(event);
         }
         self.events.pass_to(until);
         self.world.now = until;

@@ -159,6 +159,8 @@ pub(super) struct World<'a> {
     pub(super) changed_at: Time,
     /// Rules that watch the run, where it is watched.
     pub(super) checks: Option<Box<Checks>>,
+    /// Writes of the LWS manager that have reached the API server.
+    pub(super) lws_writes: u64,
     /// Every change of the store since it was last taken, where somebody wants them.
     pub(super) journal: Option<Vec<Change>>,
     /// The node that a pod of this name and incarnation goes to, if it is feasible: the draw of another scheduler.
@@ -211,6 +213,7 @@ impl<'a> World<'a> {
             not_modelled: BTreeSet::new(),
             changed_at: Time::ZERO,
             checks: None,
+            lws_writes: 0,
             journal: None,
             advice: FxHashMap::default(),
             bad_advice: Vec::new(),
@@ -483,6 +486,7 @@ impl<'a> World<'a> {
         process.pending -= 1;
         let write = process.in_flight[index].take().expect("a write is carried out once");
         let (key, lws) = (process.key, process.lws.clone());
+        self.lws_writes += u64::from(matches!(&write, Write::Lws(action) if !matches!(action, Action::Emit(_))));
         let result = match &write {
             Write::Lws(action) => self.carry_out(action, lws.as_deref()),
             Write::Set(write) => self.carry_out_set(write, key),
