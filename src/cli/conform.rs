@@ -46,7 +46,8 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     }
     let mut verdicts = Vec::new();
     for file in &files {
-        let verdict = replay(file, gate).map_err(|error| refused(file, &error, arguments.format))?;
+        let verdict =
+            replay(file, gate).map_err(|error| refused(file, &error, arguments.format))?;
         if arguments.format == Format::Text {
             output::print(&draw(&verdict, arguments.show))?;
         }
@@ -70,8 +71,9 @@ fn find(path: &Path, files: &mut Vec<PathBuf>) -> std::io::Result<()> {
         files.push(path.to_owned());
         return Ok(());
     }
-    let mut entries =
-        std::fs::read_dir(path)?.map(|entry| Ok(entry?.path())).collect::<std::io::Result<Vec<_>>>()?;
+    let mut entries = std::fs::read_dir(path)?
+        .map(|entry| Ok(entry?.path()))
+        .collect::<std::io::Result<Vec<_>>>()?;
     entries.sort();
     for entry in entries {
         if entry.is_dir() || entry.extension().is_some_and(|extension| extension == "json") {
@@ -92,7 +94,8 @@ fn refused(path: &Path, error: &ReplayError, format: Format) -> Failure {
         ReplayError::Read { source, .. } => unreadable(path, source, format),
         ReplayError::Form { .. } | ReplayError::Kind { .. } => {
             let diagnostic = Diagnostic::error(Code::InvalidValue, error.to_string());
-            let help = "a trace has `input` and `steps`, `timeline` and `log`, or `nodes` and `steps`";
+            let help =
+                "a trace has `input` and `steps`, `timeline` and `log`, or `nodes` and `steps`";
             let diagnostic = diagnostic.in_file(path.display().to_string()).with_help(help);
             Failure::Input(vec![diagnostic], format)
         }
@@ -109,7 +112,8 @@ fn draw(verdict: &Verdict, show: usize) -> String {
     let mut last = None;
     for difference in verdict.differences.iter().take(show) {
         if last != Some(difference.step) {
-            let step = difference.step.map_or("whole trace".to_owned(), |step| format!("step {step}"));
+            let step =
+                difference.step.map_or("whole trace".to_owned(), |step| format!("step {step}"));
             text += &format!("  {step}: {}\n", cut(&difference.action));
         }
         last = Some(difference.step);
@@ -120,8 +124,13 @@ fn draw(verdict: &Verdict, show: usize) -> String {
 
 fn draw_difference(difference: &Difference, text: &mut String) {
     let Difference { object, path, expected, got, .. } = difference;
-    writeln!(text, "    {object} {path}\n      expected: {}\n      got:      {}", value(expected), value(got))
-        .expect("text takes all writes");
+    writeln!(
+        text,
+        "    {object} {path}\n      expected: {}\n      got:      {}",
+        value(expected),
+        value(got)
+    )
+    .expect("text takes all writes");
 }
 
 fn value(value: &Value) -> String {

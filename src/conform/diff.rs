@@ -31,8 +31,7 @@ pub(super) fn differences(
 
 /// Whether two values say the same: an empty map is an absent one.
 fn is_same(one: &Value, other: &Value) -> bool {
-    let is_empty =
-        |value: &Value| value.is_null() || value.as_object().is_some_and(Map::is_empty);
+    let is_empty = |value: &Value| value.is_null() || value.as_object().is_some_and(Map::is_empty);
     one == other || (is_empty(one) && is_empty(other))
 }
 
@@ -97,7 +96,10 @@ mod tests {
             apply(&mut state, &serde_json::from_value(changes).unwrap()).unwrap();
             assert_eq!(serde_json::to_value(&state).unwrap(), expected);
         };
-        check(json!({"Pod/a#1": {"new": {"labels": {"k/1": "v"}}}}), json!({"Pod/a#1": {"labels": {"k/1": "v"}}}));
+        check(
+            json!({"Pod/a#1": {"new": {"labels": {"k/1": "v"}}}}),
+            json!({"Pod/a#1": {"labels": {"k/1": "v"}}}),
+        );
         check(
             json!({"Pod/a#1": {"/labels/k~11": null, "/status/ready": true}}),
             json!({"Pod/a#1": {"labels": {}, "status": {"ready": true}}}),

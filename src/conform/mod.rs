@@ -54,7 +54,9 @@ impl Gate {
     fn is_on(self, path: &Path) -> bool {
         let folder = path.parent().and_then(Path::file_name);
         match self {
-            Self::ByFolder => folder.is_some_and(|name| name.to_string_lossy().ends_with("gate-on")),
+            Self::ByFolder => {
+                folder.is_some_and(|name| name.to_string_lossy().ends_with("gate-on"))
+            }
             Self::On => true,
             Self::Off => false,
         }

@@ -314,8 +314,7 @@ impl<'a> Replay<'a> {
         let pods = self.play.pods(&self.namespace);
         let first = |wanted: &dyn Fn(&PodState) -> bool| {
             let pods = pods.iter().filter(|pod| wanted(pod));
-            pods.min_by_key(|pod| sort_key(&pod.name, self.trace.order))
-                .map(|pod| pod.name.clone())
+            pods.min_by_key(|pod| sort_key(&pod.name, self.trace.order)).map(|pod| pod.name.clone())
         };
         let finish = first(&|pod| pod.awaits_finish).map(|pod| ("finish".to_owned(), pod));
         finish.or_else(|| {
@@ -339,8 +338,7 @@ impl<'a> Replay<'a> {
             _ => return self.differs("trace", "/input", &json!(action), &Value::Null),
         };
         let namespace = self.namespace.clone();
-        let result =
-            self.play.act(&Input::Kubelet { action: act, namespace: &namespace, pod });
+        let result = self.play.act(&Input::Kubelet { action: act, namespace: &namespace, pod });
         let (action, pod) = own.unwrap_or_else(|| (action.to_owned(), pod.to_owned()));
         let mut action = json!({"kubelet": action, "pod": pod});
         if let Err(refusal) = result {
@@ -443,8 +441,12 @@ impl<'a> Replay<'a> {
         // Events that differ only in their note and come at one resource version of the object are one series, which keeps
         // the first note; its later writes come when the recorder of events sees fit.
         let is_repeat = |row: &Event| row.6.as_i64().is_some_and(|count| count > 1);
-        let series: BTreeSet<[&str; 3]> =
-            step.events.iter().filter(|row| is_repeat(row)).map(|row| [&*row.0, &row.1, &row.2]).collect();
+        let series: BTreeSet<[&str; 3]> = step
+            .events
+            .iter()
+            .filter(|row| is_repeat(row))
+            .map(|row| [&*row.0, &row.1, &row.2])
+            .collect();
         let told: BTreeSet<&str> =
             step.events.iter().filter(|row| !is_repeat(row)).map(|row| &*row.5).collect();
         for event in recorded.symmetric_difference(&own) {

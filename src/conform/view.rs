@@ -19,7 +19,8 @@ const SET_PARTS: [&str; 9] = [
     "updateStrategy",
 ];
 /// Parts of a pod's spec that are shown as they are.
-const POD_PARTS: [&str; 5] = ["hostname", "subdomain", "nodeSelector", "affinity", "schedulingGates"];
+const POD_PARTS: [&str; 5] =
+    ["hostname", "subdomain", "nodeSelector", "affinity", "schedulingGates"];
 /// Parts of a pod's spec that traces show of a template.
 const TEMPLATE_PARTS: [&str; 2] = ["containers", "nodeSelector"];
 /// Label of a pod with the name of its StatefulSet's revision.

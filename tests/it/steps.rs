@@ -38,8 +38,11 @@ fn a_changed_trace_fails_and_says_where() {
     let folder = tempfile::tempdir().unwrap();
     let text = std::fs::read_to_string(root().join("tests/golden/traces/create-2x3.json")).unwrap();
     let file = folder.path().join("changed.json");
-    std::fs::write(&file, text.replace("\"/status/readyReplicas\": 1", "\"/status/readyReplicas\": 7"))
-        .unwrap();
+    std::fs::write(
+        &file,
+        text.replace("\"/status/readyReplicas\": 1", "\"/status/readyReplicas\": 7"),
+    )
+    .unwrap();
     let (code, output, _) = outcome(&["conform", file.to_str().unwrap()]);
     assert_eq!(code, 1, "{output}");
     assert!(output.contains("FAIL create-2x3"), "{output}");

@@ -398,9 +398,7 @@ impl<'a> Play<'a> {
                 PodState {
                     name: names.name(pod.meta.name).to_owned(),
                     awaits_finish: is_deleting && !pod.is_confirmed,
-                    awaits_start: !is_deleting
-                        && pod.node.is_some()
-                        && pod.phase == Phase::Pending,
+                    awaits_start: !is_deleting && pod.node.is_some() && pod.phase == Phase::Pending,
                 }
             })
             .collect()

@@ -483,7 +483,9 @@ impl World<'_> {
     ) {
         let Some(&index) = self.scheduling.nodes.get(&advised) else { return };
         let explanation = self.scheduling.scheduler.explain(view);
-        let Some(entry) = explanation.nodes.iter().find(|entry| entry.node == index) else { return };
+        let Some(entry) = explanation.nodes.iter().find(|entry| entry.node == index) else {
+            return;
+        };
         match (entry.rejected_by, decision) {
             (Some(plugin), _) => {
                 self.bad_advice.push((pod.meta.name, advised, plugin.to_string()));

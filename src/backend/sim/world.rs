@@ -486,7 +486,8 @@ impl<'a> World<'a> {
         process.pending -= 1;
         let write = process.in_flight[index].take().expect("a write is carried out once");
         let (key, lws) = (process.key, process.lws.clone());
-        self.lws_writes += u64::from(matches!(&write, Write::Lws(action) if !matches!(action, Action::Emit(_))));
+        self.lws_writes +=
+            u64::from(matches!(&write, Write::Lws(action) if !matches!(action, Action::Emit(_))));
         let result = match &write {
             Write::Lws(action) => self.carry_out(action, lws.as_deref()),
             Write::Set(write) => self.carry_out_set(write, key),

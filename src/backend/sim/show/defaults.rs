@@ -68,7 +68,8 @@ fn spec(spec: &mut Value) {
 fn container(container: &mut Value, is_on_host: bool) {
     let image = container["image"].as_str().unwrap_or_default();
     let name = image.rsplit('/').next().unwrap_or_default();
-    let is_latest = !image.contains('@') && name.split_once(':').is_none_or(|(_, tag)| tag == "latest");
+    let is_latest =
+        !image.contains('@') && name.split_once(':').is_none_or(|(_, tag)| tag == "latest");
     fill(container, "imagePullPolicy", if is_latest { "Always" } else { "IfNotPresent" });
     fill(container, "resources", json!({}));
     fill(container, "terminationMessagePath", "/dev/termination-log");
@@ -133,15 +134,16 @@ fn volume(volume: &mut Value) {
     if volume["hostPath"].is_object() {
         fill(&mut volume["hostPath"], "type", "");
     }
-    if let Some(sources) = volume.pointer_mut("/projected/sources").and_then(Value::as_array_mut)
-    {
+    if let Some(sources) = volume.pointer_mut("/projected/sources").and_then(Value::as_array_mut) {
         for source in sources {
             if source["serviceAccountToken"].is_object() {
                 fill(&mut source["serviceAccountToken"], "expirationSeconds", TOKEN_S);
             }
         }
     }
-    let has_source = volume.as_object().is_some_and(|fields| fields.iter().any(|(key, source)| key != "name" && !source.is_null()));
+    let has_source = volume.as_object().is_some_and(|fields| {
+        fields.iter().any(|(key, source)| key != "name" && !source.is_null())
+    });
     if !has_source {
         volume["emptyDir"] = json!({});
     }

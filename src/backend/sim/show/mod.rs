@@ -23,8 +23,7 @@ use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 
 /// Node labels that admission copies to a pod when it is bound (`PodTopologyLabels`, on by default from 1.35).
-const TOPOLOGY_LABELS: [&str; 2] =
-    ["topology.kubernetes.io/region", "topology.kubernetes.io/zone"];
+const TOPOLOGY_LABELS: [&str; 2] = ["topology.kubernetes.io/region", "topology.kubernetes.io/zone"];
 /// First minor version of Kubernetes that copies them.
 const TOPOLOGY_LABELS_SINCE: u32 = 35;
 /// Label of a StatefulSet's revision with its hash.
@@ -91,7 +90,8 @@ impl World<'_> {
         let set = &record.spec;
         let mut shown = plain(&set.body.to_stateful_set());
         let spec = &mut shown["spec"];
-        spec["podManagementPolicy"] = if set.is_ordered { "OrderedReady" } else { "Parallel" }.into();
+        spec["podManagementPolicy"] =
+            if set.is_ordered { "OrderedReady" } else { "Parallel" }.into();
         fill(spec, "replicas", || json!(1));
         fill(spec, "revisionHistoryLimit", || json!(10));
         let retention = &mut spec["persistentVolumeClaimRetentionPolicy"];
@@ -176,8 +176,7 @@ impl World<'_> {
         let mut generate_name = None;
         if record.ordinal >= 0 {
             labels.insert("statefulset.kubernetes.io/pod-name".to_owned(), name.to_owned());
-            labels
-                .insert("apps.kubernetes.io/pod-index".to_owned(), record.ordinal.to_string());
+            labels.insert("apps.kubernetes.io/pod-index".to_owned(), record.ordinal.to_string());
             labels.insert("controller-revision-hash".to_owned(), record.set_revision.to_string());
             generate_name = name.rsplit_once('-').map(|(set, _)| format!("{set}-"));
             spec.hostname = Some(name.to_owned());
@@ -222,9 +221,8 @@ impl World<'_> {
             .collect();
         // Claims replace volumes of the same name and stand before the others (`updateStorage`, StatefulSet controller).
         let others = spec.volumes.take().into_iter().flatten();
-        let others: Vec<Volume> = others
-            .filter(|other| volumes.iter().all(|volume| volume.name != other.name))
-            .collect();
+        let others: Vec<Volume> =
+            others.filter(|other| volumes.iter().all(|volume| volume.name != other.name)).collect();
         volumes.extend(others);
         spec.volumes = Some(volumes);
     }
@@ -239,10 +237,7 @@ impl World<'_> {
         let Some(labels) = node.and_then(|metadata| metadata.labels.as_ref()) else { return };
         for key in TOPOLOGY_LABELS {
             if let Some(value) = labels.get(key) {
-                metadata
-                    .labels
-                    .get_or_insert_default()
-                    .insert(key.to_owned(), value.clone());
+                metadata.labels.get_or_insert_default().insert(key.to_owned(), value.clone());
             }
         }
     }
@@ -339,8 +334,7 @@ fn finalizers(meta: &Meta) -> Option<Value> {
 
 fn show_set_status(record: &SetRecord) -> Value {
     let status = &record.status;
-    let mut shown =
-        json!({"replicas": status.replicas, "availableReplicas": status.available});
+    let mut shown = json!({"replicas": status.replicas, "availableReplicas": status.available});
     if status.observed_generation == 0 {
         return shown;
     }
