@@ -114,7 +114,7 @@ fn draw(verdict: &Verdict, show: usize) -> String {
         if last != Some(difference.step) {
             let step =
                 difference.step.map_or("whole trace".to_owned(), |step| format!("step {step}"));
-            text += &format!("  {step}: {}\n", cut(&difference.action));
+            writeln!(text, "  {step}: {}", cut(&difference.action)).expect("text takes all writes");
         }
         last = Some(difference.step);
         draw_difference(difference, &mut text);

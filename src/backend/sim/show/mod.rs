@@ -33,7 +33,7 @@ impl World<'_> {
     /// Returns an object as JSON.
     pub(super) fn show(&self, object: &Object) -> Value {
         let mut shown = match object {
-            Object::LeaderWorkerSet(record) => self.show_lws(record),
+            Object::LeaderWorkerSet(record) => show_lws(record),
             Object::StatefulSet(record) => self.show_set(record),
             Object::Pod(record) => self.show_pod(record),
             Object::Service(record) => show_service(record),
@@ -69,21 +69,6 @@ impl World<'_> {
                 shown.as_object_mut().expect("metadata is an object").remove(pairs);
             }
         }
-    }
-
-    fn show_lws(&self, record: &LwsRecord) -> Value {
-        let lws = &record.lws;
-        let mut spec = plain(&lws.spec);
-        let group = &mut spec["leaderWorkerTemplate"];
-        if let Some(group) = group.as_object_mut() {
-            group.retain(|_, field| !field.is_null());
-        }
-        let metadata = json!({
-            "labels": lws.metadata.labels, "annotations": lws.metadata.annotations,
-        });
-        let mut shown = json!({"metadata": metadata, "spec": spec});
-        put(&mut shown, "status", lws.status.as_ref().map(plain));
-        shown
     }
 
     fn show_set(&self, record: &SetRecord) -> Value {
@@ -330,6 +315,21 @@ fn finalizers(meta: &Meta) -> Option<Value> {
         all.push("foregroundDeletion");
     }
     (!all.is_empty()).then(|| json!(all))
+}
+
+fn show_lws(record: &LwsRecord) -> Value {
+    let lws = &record.lws;
+    let mut spec = plain(&lws.spec);
+    let group = &mut spec["leaderWorkerTemplate"];
+    if let Some(group) = group.as_object_mut() {
+        group.retain(|_, field| !field.is_null());
+    }
+    let metadata = json!({
+        "labels": lws.metadata.labels, "annotations": lws.metadata.annotations,
+    });
+    let mut shown = json!({"metadata": metadata, "spec": spec});
+    put(&mut shown, "status", lws.status.as_ref().map(plain));
+    shown
 }
 
 fn show_set_status(record: &SetRecord) -> Value {
