@@ -1,11 +1,13 @@
 //! From a loaded scenario to an experiment: variants are lowered and described.
 
 use super::gates::Gate;
-use super::result::{Figure, NodeSummary, ScenarioSummary, SetSummary};
+use super::result::{
+    AxisSummary, CellSummary, Figure, NodeSummary, ScenarioSummary, SetSummary, TableSummary,
+};
 use super::run::{Experiment, Variant};
 use crate::api::accelerators;
 use crate::backend::sim::setup::{Action, Object, Setup, Workload};
-use crate::scenario::{Code, Diagnostic, Loaded, has_errors, lower, parse_gate};
+use crate::scenario::{Axis, Code, Diagnostic, Loaded, Table, has_errors, lower, parse_gate};
 use crate::topology::domain_path;
 use k8s_openapi::api::core::v1::{Node, PodTemplateSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
@@ -70,7 +72,15 @@ pub fn prepare(
     let gates = gates.collect::<Result<Vec<Gate>, _>>()?;
     let (seeds, metrics) = (loaded.seeds(), loaded.scenario.metrics.clone());
     Ok(Prepared {
-        experiment: Experiment { scenario, seeds, metrics, variants, gates, not_modelled },
+        experiment: Experiment {
+            scenario,
+            seeds,
+            metrics,
+            variants,
+            table: loaded.table().map(table),
+            gates,
+            not_modelled,
+        },
         warnings: found,
     })
 }
@@ -86,6 +96,19 @@ fn describe(loaded: &Loaded, variant: &Variant<Setup>) -> ScenarioSummary {
         seeds: u32::try_from(loaded.seeds().len()).expect("the number of seeds has 32 bits"),
         nodes: variant.nodes.clone(),
         sets: variant.sets.clone(),
+    }
+}
+
+fn table(table: Table) -> TableSummary {
+    let axes = |axes: Vec<Axis>| {
+        axes.into_iter().map(|Axis { name, values }| AxisSummary { name, values }).collect()
+    };
+    let cells = table.cells.into_iter().map(|(metric, per)| CellSummary { metric, per });
+    TableSummary {
+        rows: axes(table.rows),
+        columns: axes(table.columns),
+        cells: cells.collect(),
+        variants: table.variants,
     }
 }
 

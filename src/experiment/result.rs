@@ -88,6 +88,9 @@ pub struct Summary {
     pub metrics: Vec<MetricSummary>,
     /// Variants by name, in the scenario's order.
     pub variants: IndexMap<String, VariantSummary>,
+    /// The table of the scenario's grid, if it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub table: Option<TableSummary>,
     /// Gates with their verdicts, in the scenario's order, for each variant.
     pub gates: Vec<GateSummary>,
     /// What the runs met and do not model, sorted.
@@ -113,6 +116,38 @@ pub struct ScenarioSummary {
     pub nodes: Vec<NodeSummary>,
     /// Sets and other owners of pods that the scenario applies, in order.
     pub sets: Vec<SetSummary>,
+}
+
+/// The table of a grid of variants.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TableSummary {
+    /// Axes along the rows, the slowest first.
+    pub rows: Vec<AxisSummary>,
+    /// Axes along the columns, the slowest first.
+    pub columns: Vec<AxisSummary>,
+    /// What a cell shows, one after another.
+    pub cells: Vec<CellSummary>,
+    /// For each row the names of its cells' variants; some may not have been run.
+    pub variants: Vec<Vec<String>>,
+}
+
+/// An axis of a table.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AxisSummary {
+    /// Name.
+    pub name: String,
+    /// Names of its values.
+    pub values: Vec<String>,
+}
+
+/// A number in a cell.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CellSummary {
+    /// The metric.
+    pub metric: String,
+    /// The metric that it is divided by.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub per: Option<String>,
 }
 
 /// A node at the start of a run.
@@ -405,6 +440,7 @@ pub(crate) mod tests {
             },
             metrics: Vec::new(),
             variants: [("base".to_owned(), variant)].into(),
+            table: None,
             gates: Vec::new(),
             not_modelled: Vec::new(),
         }

@@ -8,7 +8,7 @@ use super::gates::{self, Gate};
 use super::metrics::{METRICS, Metric, Metrics, RunMetrics};
 use super::result::{
     FORMAT, Figure, NodeSummary, ResultError, RunSummary, ScenarioSummary, SetSummary, Summary,
-    VariantSummary,
+    TableSummary, VariantSummary,
 };
 use super::stats::statistics;
 use crate::backend::record::{Record, RunEnd};
@@ -33,6 +33,8 @@ pub struct Experiment<S> {
     pub metrics: Vec<String>,
     /// At least one, with names that differ and can name a directory.
     pub variants: Vec<Variant<S>>,
+    /// The table of the grid, if there is one.
+    pub table: Option<TableSummary>,
     /// Gates, in the scenario's order.
     pub gates: Vec<Gate>,
     /// What the scenario asks for and lwsim does not model, in words.
@@ -167,6 +169,7 @@ fn summarize<S>(experiment: &Experiment<S>, finished: Vec<Finished>) -> Summary 
         scenario: experiment.scenario.clone(),
         metrics: shown.iter().map(|metric| metric.summary()).collect(),
         variants,
+        table: experiment.table.clone(),
         gates,
         not_modelled: not_modelled.into_iter().collect(),
     }
@@ -221,6 +224,7 @@ mod tests {
             seeds: vec![1, 2, 3, 4, 17],
             metrics: vec!["pods_created".into()],
             variants: vec![variant("few", 1), variant("many", 6_000)],
+            table: None,
             gates: vec![Gate {
                 text: "max(pods_created) < 20".into(),
                 statistic: Statistic::Max,

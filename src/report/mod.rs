@@ -8,6 +8,7 @@
 
 mod curve;
 mod figures;
+mod grid;
 mod headline;
 mod html;
 mod orders;

@@ -8,6 +8,12 @@ use crate::engine::Span;
 /// Checks horizon, metrics, gates and names of variants.
 pub(super) fn experiment(loaded: &Loaded) -> Result<(), Vec<Diagnostic>> {
     let mut problems: Vec<Diagnostic> = Vec::new();
+    super::grid::check(&loaded.scenario, |problem, path| {
+        problems.push(loaded.sources.place(problem, loaded.tree.place_of(path)));
+    });
+    if !problems.is_empty() {
+        return Err(problems);
+    }
     for (name, variant) in &loaded.variants {
         let mut report = |diagnostic: Diagnostic, path: &str| {
             let placed = loaded.sources.place(diagnostic, variant.tree.place_of(path));
@@ -35,7 +41,12 @@ pub(super) fn experiment(loaded: &Loaded) -> Result<(), Vec<Diagnostic>> {
             let message = format!("`{name}` cannot name a variant");
             let help = "names of variants consist of letters, digits, `-`, `_` and `.`, and begin with a letter or digit";
             let diagnostic = Diagnostic::error(Code::InvalidValue, message).with_help(help);
-            let at = variant.tree.place_of_key(&format!("variants.{name}"));
+            let path = format!("variants.{name}");
+            let at = if loaded.scenario.variants.contains_key(name) {
+                variant.tree.place_of_key(&path)
+            } else {
+                variant.tree.place_of_key("grid")
+            };
             problems.push(loaded.sources.place(diagnostic, at));
         }
     }

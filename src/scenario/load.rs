@@ -27,6 +27,7 @@ pub struct Loaded {
     /// The scenario without the changes of any variant, with those of `--set`.
     pub scenario: Scenario,
     pub(super) variants: IndexMap<String, Variant>,
+    pub(super) tree: Node,
     pub(super) files: Files,
     pub(super) sources: Sources,
 }
@@ -88,7 +89,8 @@ pub fn load(path: &Path, overrides: &[(String, String)]) -> Result<Loaded, Vec<D
     let aliases = reader.aliases(&plain);
     let base = reader.changed(&tree, &aliases, &[], &settings);
     let mut variants = IndexMap::new();
-    for (name, changes) in variant_changes(&tree) {
+    let combined = super::grid::variant_changes(&tree);
+    for (name, changes) in variant_changes(&tree).into_iter().chain(combined) {
         if let Some((variant_tree, scenario)) = reader.changed(&tree, &aliases, &changes, &settings)
         {
             let overrides =
@@ -97,7 +99,7 @@ pub fn load(path: &Path, overrides: &[(String, String)]) -> Result<Loaded, Vec<D
         }
     }
     let Some((base_tree, scenario)) = base else { return Err(reader.finish_with_errors()) };
-    if variants.is_empty() && reader.problems.is_empty() {
+    if variants.is_empty() && reader.problems.is_empty() && scenario.grid.is_empty() {
         let base = Variant { overrides: Vec::new(), scenario: scenario.clone(), tree: base_tree };
         variants.insert(BASE.to_owned(), base);
     }
@@ -106,8 +108,15 @@ pub fn load(path: &Path, overrides: &[(String, String)]) -> Result<Loaded, Vec<D
     }
     let name =
         path.file_stem().map_or_else(|| file.clone(), |stem| stem.to_string_lossy().into_owned());
-    let loaded =
-        Loaded { name, text, scenario, variants, files: reader.files, sources: reader.sources };
+    let loaded = Loaded {
+        name,
+        text,
+        scenario,
+        variants,
+        tree,
+        files: reader.files,
+        sources: reader.sources,
+    };
     super::checks::experiment(&loaded).map(|()| loaded)
 }
 

@@ -9,6 +9,7 @@ mod decode;
 mod diagnostic;
 mod files;
 mod gate;
+mod grid;
 mod load;
 mod lower;
 mod manifest;
@@ -19,6 +20,7 @@ pub mod schema;
 
 pub use diagnostic::{Code, Diagnostic, Severity, TextSpan, has_errors, nearest};
 pub use gate::{Comparison, Gate, METRICS, Statistic, parse_gate};
+pub use grid::{Axis, Table};
 pub use load::{Loaded, load};
 pub use lower::{Lowered, builtin_profiles, lower};
 

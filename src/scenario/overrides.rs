@@ -12,7 +12,8 @@ use std::collections::BTreeMap;
 pub(super) type Aliases = BTreeMap<String, Vec<Vec<String>>>;
 
 /// Fields that belong to the experiment as a whole, so that a variant cannot have its own.
-const NOT_IN_VARIANTS: [&str; 5] = ["variants", "seeds", "metrics", "gates", "about"];
+const NOT_IN_VARIANTS: [&str; 7] =
+    ["variants", "grid", "table", "seeds", "metrics", "gates", "about"];
 
 /// Sets the value at a path. `at` is where the path itself stands.
 pub(super) fn apply(

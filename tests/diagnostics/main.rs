@@ -6,6 +6,7 @@
 
 mod fields;
 mod files;
+mod grids;
 mod manifests;
 mod names;
 mod values;

@@ -64,7 +64,8 @@ impl World<'_> {
     fn look_at(&mut self, kind: Kind, name: NameId, uid: Uid, events: &mut Events) {
         let entity = entity2(self.store.names.hash(name), kind as u64);
         let delay = self.draw(&self.setup.params.gc_delay, COLLECT, entity, name);
-        let at = self.collector_client.take(self.now + delay);
+        let sent = self.collector_client.take(self.now);
+        let at = self.reach_server(sent) + delay;
         events.at(at, Event::Collect(kind, name, uid));
     }
 

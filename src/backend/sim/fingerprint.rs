@@ -127,6 +127,7 @@ impl World<'_> {
             Event::Timeline(index) => entity2(14, *index as u64),
             Event::NodeBack(node) => entity2(15, name(*node)),
             Event::Restart(epoch) => entity2(16, u64::from(*epoch)),
+            Event::Scheduling(SchedulingEvent::Contest) => 17,
         }
     }
 }

@@ -9,6 +9,7 @@ mod cache;
 pub mod check;
 mod client;
 mod collector;
+mod contest;
 mod crash;
 #[cfg(test)]
 mod end_to_end;

@@ -170,6 +170,7 @@ impl World<'_> {
 
     fn write_pod(&mut self, pod: PodId, change: impl FnOnce(&mut PodRecord)) {
         let Some(name) = self.pod_name(pod) else { return };
+        let _taken = self.api_server.take(self.now);
         let result = self.store.update::<PodRecord>(name, None, change);
         debug_assert!(result.is_ok(), "a pod with a UID exists: {result:?}");
     }

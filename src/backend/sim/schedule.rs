@@ -10,6 +10,7 @@
 //! attempt: an attempt on the same state has the same end.
 
 use super::client::Bucket;
+use super::contest::Contest;
 use super::object::{Kind, NameId, NodeRecord, Object, PodRecord, SetRecord, Template};
 use super::setup::Setup;
 use super::store::Change;
@@ -39,6 +40,8 @@ pub(super) enum SchedulingEvent {
     Bind { pod: NameId, uid: Uid, node: NameId },
     /// The deletion of a pod that must make room reaches the API server.
     Evict { victim: NameId, uid: Uid },
+    /// A window in which pods gather is over.
+    Contest,
 }
 
 /// Order in the active queue: priority, then the time of entry.
@@ -96,6 +99,7 @@ pub(super) struct Scheduling {
     pub(super) preempted: FxHashSet<PodKey>,
     /// Priorities of all pods that were ever seen.
     pub(super) priorities: BTreeSet<i32>,
+    pub(super) contest: Contest,
     is_busy: bool,
     entries: u64,
     /// Moves with everything that may make a pod fit.
@@ -124,6 +128,7 @@ impl Scheduling {
             starts: FxHashMap::default(),
             preempted: FxHashSet::default(),
             priorities: BTreeSet::new(),
+            contest: Contest::default(),
             is_busy: false,
             entries: 0,
             version: 0,
@@ -186,8 +191,30 @@ impl Scheduling {
     }
 
     /// Takes the next pod: the first of the active queue, else whoever has backed off longest.
-    fn next(&mut self) -> Option<NameId> {
+    pub(super) fn next(&mut self) -> Option<NameId> {
         self.active.pop_first().or_else(|| self.backoff.pop_first()).map(|(_, name)| name)
+    }
+
+    /// Returns whether no pod is in the active queue or backs off.
+    pub(super) fn is_idle(&self) -> bool {
+        self.active.is_empty() && self.backoff.is_empty()
+    }
+
+    /// Returns the pods that are in the active queue or back off, with priority and entry.
+    pub(super) fn contenders(&self) -> impl Iterator<Item = (NameId, i32, Time)> {
+        let queued = self.active.iter().chain(&self.backoff);
+        queued.filter_map(|(_, name)| {
+            self.waiting.get(name).map(|waiting| (*name, waiting.priority, waiting.since))
+        })
+    }
+
+    /// Removes a pod from the queues because the scheduler looks at it.
+    pub(super) fn take(&mut self, name: NameId) {
+        match self.waiting.get(&name).map(|waiting| &waiting.place) {
+            Some(Place::Active(turn)) => _ = self.active.remove(&(*turn, name)),
+            Some(Place::Backoff(turn)) => _ = self.backoff.remove(&(*turn, name)),
+            _ => {}
+        }
     }
 
     /// Moves pods whose back-off has ended to the active queue.
@@ -372,12 +399,12 @@ impl World<'_> {
     }
 
     /// Starts a cycle if the thread is free and a pod waits.
-    fn kick(&mut self, events: &mut Events) {
+    pub(super) fn kick(&mut self, events: &mut Events) {
         if self.scheduling.is_busy {
             return;
         }
         self.scheduling.end_backoffs(self.now);
-        while let Some(name) = self.scheduling.next() {
+        while let Some(name) = self.next_pod(events) {
             let Some(pod) = self.pod(name).cloned() else {
                 self.scheduling.waiting.remove(&name);
                 continue;
@@ -432,7 +459,8 @@ impl World<'_> {
                     waiting.place = Place::Binding;
                 }
                 let latency = self.draw(&params.bind, BIND, entity, name);
-                let at = self.scheduling.client.take(self.now + took) + latency;
+                let sent = self.scheduling.client.take(self.now);
+                let at = self.reach_server(sent) + took + latency;
                 events.at(
                     at,
                     Event::Scheduling(SchedulingEvent::Bind { pod: name, uid: pod.meta.uid, node }),
@@ -528,6 +556,7 @@ impl World<'_> {
         }
         // The status patch goes through the same client as bindings.
         let _sent = self.scheduling.client.take(self.now);
+        let _taken = self.api_server.take(self.now);
         let result = self.store.update::<PodRecord>(name, None, |pod| pod.is_unschedulable = true);
         debug_assert!(result.is_ok(), "the pod was looked up: {result:?}");
     }
@@ -540,6 +569,7 @@ impl World<'_> {
                 self.kick(events);
             }
             SchedulingEvent::Evict { victim, uid } => self.evict_now(victim, uid),
+            SchedulingEvent::Contest => self.decide_contest(events),
             SchedulingEvent::Bind { pod, uid, node } => {
                 let is_there = self.pod(pod).is_some_and(|record| {
                     record.meta.uid == uid

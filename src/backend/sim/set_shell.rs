@@ -53,8 +53,8 @@ pub(super) enum SetWrite {
     },
     /// Deletes a pod.
     DeletePod { name: NameId, uid: Uid },
-    /// Writes the status of the set that was read at this version.
-    Status { version: u64, status: SetStatus },
+    /// Writes the status of the set that was read.
+    Status { uid: Uid, status: SetStatus },
 }
 
 /// `revisionHistoryLimit` where the set states none (Kubernetes 1.36.3).
@@ -232,7 +232,7 @@ impl World<'_> {
             }
         }
         if plan.status != set.status {
-            let write = SetWrite::Status { version: set.meta.version, status: plan.status };
+            let write = SetWrite::Status { uid: set.meta.uid, status: plan.status };
             steps.push_back(vec![Write::Set(write)]);
         }
         self.add_truncation(owner, current, update, revisions, steps);
@@ -316,10 +316,13 @@ impl World<'_> {
                     result => result,
                 }
             }
-            SetWrite::Status { version, status } => {
-                // The controller retries on a conflict with the newest object (`realStatefulSetStatusUpdater`).
+            SetWrite::Status { uid, status } => {
+                // The controller retries on a conflict with the newest object (`realStatefulSetStatusUpdater`). A set that
+                // has the name of the one that was read by now is none of its business: the API server refuses another UID.
+                if self.store.get::<SetRecord>(key).is_some_and(|set| set.meta.uid != *uid) {
+                    return Ok(());
+                }
                 let status = status.clone();
-                let _ = version;
                 match self.store.update::<SetRecord>(key, None, |record| record.status = status) {
                     Err(ApiError::NotFound(_)) => Ok(()),
                     result => result.map(drop),

@@ -2,7 +2,7 @@
 
 use super::setup::{
     Action, ClientLimit, Entry, Explore, KubeletParams, Kubernetes, NodeLifeParams, Object, Params,
-    Profile, Races, Setup, Target, When, Workload,
+    Profile, RaceParams, Races, Setup, Target, When, Workload,
 };
 use super::{Finished, Options};
 use crate::api::lws::LeaderWorkerSet;
@@ -16,6 +16,8 @@ pub(super) fn params() -> Params {
     Params {
         api_write: ms(5.0),
         watch_delay: ms(2.0),
+        api_server: ClientLimit { qps: 0.0, burst: 0 },
+        admission_writes: 0,
         lws_client: ClientLimit { qps: 500.0, burst: 500 },
         controller_client: ClientLimit { qps: 20.0, burst: 30 },
         scheduler_client: ClientLimit { qps: 50.0, burst: 100 },
@@ -41,6 +43,7 @@ pub(super) fn params() -> Params {
         restart_backoff: (Span::from_secs(10), Span::from_secs(300)),
         binds_claims: true,
         gc_delay: ms(50.0),
+        contest: RaceParams::default(),
         kubelet: KubeletParams::default(),
         node_life: NodeLifeParams::default(),
         races: Races::default(),

@@ -14,6 +14,7 @@ use super::object::{Kind, LwsRecord, NameId, Object, PodRecord};
 use super::queue::{Delay, Delayed, WorkQueue};
 use super::repairs::Repairs;
 use super::schedule::{Scheduling, SchedulingEvent};
+use super::set_shell::SetWrite;
 use super::setup::Setup;
 use super::store::{ApiError, Change, Store};
 use super::templates::Templates;
@@ -24,6 +25,7 @@ use crate::backend::record::{NodeChange, Record, What};
 use crate::controller::{Action, Requeue};
 use crate::engine::{Distribution, Model, Purpose, Queue, Span, Streams, Ticket, Time, entity2};
 use rustc_hash::FxHashMap;
+use smallvec::SmallVec;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
@@ -97,18 +99,18 @@ pub(super) enum Write {
     /// An action of an LWS plan.
     Lws(Action),
     /// A write of the StatefulSet controller.
-    Set(super::set_shell::SetWrite),
+    Set(SetWrite),
 }
 
 impl Write {
     /// Whether it goes out although one before it failed.
     fn is_due_after_error(&self) -> bool {
-        use super::set_shell::SetWrite;
         matches!(self, Self::Set(SetWrite::Status { .. } | SetWrite::DeleteRevision { .. }))
     }
 }
 
 const API_DELAY: Purpose = Purpose::named("api-write");
+const BATCH: Purpose = Purpose::named("batch-order");
 const COMPUTE: Purpose = Purpose::named("controller-pass");
 
 /// The state of a run.
@@ -139,6 +141,8 @@ pub(super) struct World<'a> {
     pub(super) lws_clients: [Bucket; Kind::ALL.len()],
     set_client: Bucket,
     pub(super) collector_client: Bucket,
+    /// What the API server can take of all writes together.
+    pub(super) api_server: Bucket,
     pub(super) templates: Templates,
     pub(super) scheduling: Scheduling,
     pub(super) kubelets: Kubelets,
@@ -199,6 +203,7 @@ impl<'a> World<'a> {
             lws_clients: [Bucket::new(params.lws_client); Kind::ALL.len()],
             set_client: Bucket::new(params.controller_client),
             collector_client: Bucket::new(params.controller_client),
+            api_server: Bucket::new(params.api_server),
             templates: Templates::default(),
             scheduling: Scheduling::new(setup),
             kubelets: Kubelets::new(params, streams),
@@ -448,9 +453,15 @@ impl<'a> World<'a> {
             };
             process.pending = writes.len();
             process.in_flight = writes.into_iter().map(Some).collect();
-            for index in
-                0..self.processes[slot].as_ref().map_or(0, |process| process.in_flight.len())
-            {
+            let count = self.processes[slot].as_ref().map_or(0, |process| process.in_flight.len());
+            let mut order: SmallVec<[usize; 4]> = (0..count).collect();
+            if count > 1 {
+                // A batch goes out from as many goroutines, which run in any order.
+                let key = self.processes[slot].as_ref().expect("a process in its slot").key;
+                let entity = entity2(self.store.names.hash(key), self.now.0);
+                self.luck.stream(BATCH, entity).shuffle(&mut order);
+            }
+            for index in order {
                 let process = self.processes[slot].as_ref().expect("a process in its slot");
                 let write = process.in_flight[index].as_ref().expect("not sent yet");
                 if let Write::Lws(Action::Emit(_)) = write {
@@ -472,12 +483,25 @@ impl<'a> World<'a> {
                     }
                     _ => self.now,
                 };
-                events.at(sent + latency, Event::Write(slot, index));
+                let process = self.processes[slot].as_ref().expect("a process in its slot");
+                if let Some(Write::Set(SetWrite::CreatePod { .. })) = &process.in_flight[index] {
+                    for _ in 0..self.setup.params.admission_writes {
+                        self.reach_server(sent);
+                    }
+                }
+                let taken = self.reach_server(sent);
+                events.at(taken + latency, Event::Write(slot, index));
             }
             if self.processes[slot].as_ref().is_none_or(|process| process.pending > 0) {
                 return;
             }
         }
+    }
+
+    /// Returns when the API server takes a write that its client sends at `sent`.
+    pub(super) fn reach_server(&mut self, sent: Time) -> Time {
+        // One that its client holds back comes when the server has caught up with those of now.
+        if sent > self.now { sent } else { self.api_server.take(self.now) }
     }
 
     /// Carries out one write.

@@ -10,6 +10,7 @@ use crate::experiment::result::{
 };
 use crate::report::curve::Band;
 use crate::report::figures::milliseconds;
+use crate::report::grid::Part;
 use indexmap::IndexMap;
 use serde::Serialize;
 
@@ -21,6 +22,9 @@ pub(super) struct Model<'a> {
     pub(super) metrics: &'a [MetricSummary],
     /// Tables of nodes; variants name theirs by index.
     pub(super) nodes: Vec<NodesModel>,
+    /// Parts of the table of a grid, and what a cell shows.
+    pub(super) grid: Vec<Part>,
+    pub(super) grid_legend: String,
     pub(super) variants: Vec<VariantModel<'a>>,
     pub(super) gates: &'a [GateSummary],
     pub(super) not_modelled: &'a [String],

@@ -5,6 +5,7 @@ use super::model::{Model, RunModel, VariantModel, nodes_model};
 use crate::experiment::result::{RunSummary, Summary};
 use crate::report::curve::Band;
 use crate::report::figures::milliseconds;
+use crate::report::grid;
 use crate::report::headline::{headline, run_headline};
 use crate::report::replay::Replay;
 
@@ -62,6 +63,8 @@ pub(in crate::report) fn page(summary: &Summary, pictured: &[Pictured]) -> Strin
         scenario: (&summary.scenario).into(),
         metrics: &summary.metrics,
         nodes: tables,
+        grid: grid::parts(summary),
+        grid_legend: grid::legend(summary),
         variants,
         gates: &summary.gates,
         not_modelled: &summary.not_modelled,

@@ -99,6 +99,7 @@ addEventListener('resize', () => { cancelAnimationFrame(resized); resized = requ
 for (const canvas of document.querySelectorAll('main canvas')) canvas.addEventListener('contextrestored', repaint);
 setTheme(savedTheme());
 drawScenario();
+drawGrid();
 if (data.variants.some(variant => variant.runs.length)) {
   byId('variant').append(...data.variants.map((variant, v) => make('option', { value: v }, variant.name)));
   byId('variant-label').hidden = data.variants.length < 2;

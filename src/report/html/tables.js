@@ -43,6 +43,23 @@ function table(heads, rows) {
 }
 function scrolling(label, content) { return make('div', { class: 'scroll', tabindex: 0, role: 'region', 'aria-label': label }, content); }
 
+/** The table of a grid: each cell leads to its variant. */
+function drawGrid() {
+  byId('grid').hidden = data.grid.length === 0;
+  byId('grid-legend').textContent = data.grid_legend + '. Pick a cell to look at its variant.';
+  byId('grid-parts').append(...data.grid.flatMap(({ title, head: [axes, columns], rows }) => {
+    const heads = [...axes.map(axis => make('th', { scope: 'col', class: 'words' }, axis)), ...columns.map(values => make('th', { scope: 'col' }, values.join(' ')))];
+    const lines = rows.map(([names, cells, places]) => make('tr', {}, ...names.map(name => make('th', { scope: 'row' }, name)), ...cells.map((text, i) => {
+      if (places[i] === null) return make('td', {}, text);
+      const pick = make('button', { type: 'button', class: 'quiet', 'aria-label': `${text}, ${data.variants[places[i]].name}` }, text);
+      pick.onclick = () => choose(places[i], 0, Infinity);
+      return make('td', {}, pick);
+    })));
+    const drawn = make('table', {}, make('thead', {}, make('tr', {}, ...heads)), make('tbody', {}, ...lines));
+    return [...(title ? [make('h3', {}, title)] : []), scrolling(title || 'All variants', drawn)];
+  }));
+}
+
 /** What depends on the chosen run but not on the time. */
 function drawRun() {
   const { variant, run } = view;

@@ -14,6 +14,9 @@ use super::html::Pictured;
 use super::write::ReportError;
 use crate::experiment::result::Summary;
 
+/// Variants with a Gantt chart of their own as a file; the page shows those of all.
+const GANTTS_MAX: usize = 24;
+
 /// A picture as a file.
 pub(super) struct Plot {
     /// File name.
@@ -25,7 +28,7 @@ pub(super) struct Plot {
 /// Returns all pictures of a summary, each as SVG and as PNG.
 pub(super) fn all(summary: &Summary, pictured: &[Pictured]) -> Result<Vec<Plot>, ReportError> {
     let mut sheets = vec![("capacity".to_owned(), capacity::sheet(summary, pictured))];
-    for ((name, _), pictured) in summary.variants.iter().zip(pictured) {
+    for ((name, _), pictured) in summary.variants.iter().zip(pictured).take(GANTTS_MAX) {
         if let Some(replay) = pictured.replays.first() {
             sheets.push((format!("gantt-{}", file_stem(name)), gantt::sheet(name, replay)));
         }

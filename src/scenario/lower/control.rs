@@ -1,12 +1,12 @@
 //! Delays and limits.
 
 use super::{EVENTS_MAX, Lowering};
-use crate::backend::sim::setup::{Actor, ClientLimit, Params, Races};
+use crate::backend::sim::setup::{Actor, ClientLimit, FreedCapacity, Params, Races};
 use crate::controller::{Fix, Fixes};
 use crate::engine::{Distribution, Span};
 use crate::scenario::diagnostic::Code;
 use crate::scenario::schema::{
-    ActorSpec, ClientSpec, Control, DistributionSpec, Duration, FixSpec, Size,
+    ActorSpec, ClientSpec, Control, DistributionSpec, Duration, FixSpec, FreedCapacitySpec, Size,
 };
 
 impl Lowering<'_> {
@@ -36,6 +36,7 @@ impl Lowering<'_> {
         self.periods(control, &mut params);
         self.node_life(control, &mut params);
         params.races = self.races();
+        self.contest(&mut params);
         if let Some(failing) = control.kubelet.failing_readmission {
             params.kubelet.has_failing_readmission = failing;
         }
@@ -79,6 +80,18 @@ impl Lowering<'_> {
         races
     }
 
+    fn contest(&self, params: &mut Params) {
+        let races = &self.scenario.races;
+        params.contest.freed_capacity = match races.freed_capacity {
+            None | Some(FreedCapacitySpec::ByTiming) => FreedCapacity::ByTiming,
+            Some(FreedCapacitySpec::HighestIndex) => FreedCapacity::HighestIndex,
+            Some(FreedCapacitySpec::LowestIndex) => FreedCapacity::LowestIndex,
+        };
+        if let Some(Duration(window)) = races.window {
+            params.contest.window = window;
+        }
+    }
+
     fn delays(&mut self, control: &Control, params: &mut Params) {
         let mut set =
             |spec: &Option<DistributionSpec<Duration>>, name: &str, field: &mut Distribution| {
@@ -110,9 +123,13 @@ impl Lowering<'_> {
             }
             *field = ClientLimit { qps, burst };
         };
+        set(control.api_server, "apiServer", &mut params.api_server);
         set(control.lws_client, "lwsClient", &mut params.lws_client);
         set(control.controller_client, "controllerClient", &mut params.controller_client);
         set(control.scheduler_client, "schedulerClient", &mut params.scheduler_client);
+        if let Some(writes) = control.admission_writes {
+            params.admission_writes = writes;
+        }
         for (workers, name, field) in [
             (control.statefulset_workers, "statefulsetWorkers", &mut params.statefulset_workers),
             (control.gc_workers, "gcWorkers", &mut params.gc_workers),

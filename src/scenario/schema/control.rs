@@ -8,12 +8,18 @@ use serde::Deserialize;
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Control {
-    /// From a write to its effect in the store. Default: uniform between 3 ms and 8 ms, which with the watch delay and the
-    /// binding fits the 11–20 ms from creation to binding in traces recorded from Kubernetes 1.36.3.
+    /// From a write to its effect in the store. Default: lognormal with median 1.5 ms and sigma 0.4, and 1 % stalls of 100
+    /// to 300 ms, a fit to timed traces recorded from Kubernetes 1.36.3.
     pub api_write: Option<DistributionSpec<Duration>>,
-    /// From a write to its arrival in a cache. Default: lognormal with median 4 ms and sigma 0.6, from
+    /// From a write to its arrival in a cache. Default: lognormal with median 8 ms and sigma 0.25, from
     /// the same traces; larger and busier clusters are slower.
     pub watch_delay: Option<DistributionSpec<Duration>>,
+    /// Writes that the API server with its etcd takes, of all clients together. Default: 86 per second, burst 2, as fits
+    /// traces recorded from Kubernetes 1.36.3 on two cores; a cluster in production takes many times as much.
+    pub api_server: Option<ClientSpec>,
+    /// How many writes the creation of a pod costs the API server beside its own, for the webhooks that it calls. Default: 1,
+    /// from the same traces.
+    pub admission_writes: Option<u32>,
     /// Requests of the LWS manager. Default: 500 per second, burst 500, as LWS v0.10 ships.
     pub lws_client: Option<ClientSpec>,
     /// Requests of each controller of `kube-controller-manager`. Default: 20 per second, burst 30 (`--kube-api-qps`).
@@ -24,9 +30,9 @@ pub struct Control {
     pub statefulset_workers: Option<u32>,
     /// Objects that the garbage collector works on at a time. Default: 20 (`--concurrent-gc-syncs`).
     pub gc_workers: Option<u32>,
-    /// What one pass of the LWS controller computes. Default: uniform between 1 ms and 4 ms, an assumption.
+    /// What one pass of the LWS controller computes. Default: uniform between 2.5 ms and 7.5 ms, from the same traces.
     pub reconcile: Option<DistributionSpec<Duration>>,
-    /// What one sync of a StatefulSet computes. Default: uniform between 1 ms and 4 ms, an assumption.
+    /// What one sync of a StatefulSet computes. Default: uniform between 0.25 ms and 0.75 ms, from the same traces.
     pub statefulset_sync: Option<DistributionSpec<Duration>>,
     /// Fixed part of a scheduling cycle. Default: 250us, a fit to the thresholds of `scheduler_perf`.
     pub schedule_base: Option<Duration>,
@@ -36,7 +42,7 @@ pub struct Control {
     pub schedule_backoff: Option<Duration>,
     /// Longest back-off of an unschedulable pod. Default: 10s (`podMaxBackoffSeconds`).
     pub schedule_backoff_max: Option<Duration>,
-    /// The binding call. Default: uniform between 3 ms and 8 ms, from the same traces.
+    /// The binding call. Default: lognormal with median 3.2 ms and sigma 0.4, from the same traces.
     pub bind: Option<DistributionSpec<Duration>>,
     /// From the binding to a running sandbox with its network. Default: lognormal with median 1 s and sigma 0.5, an
     /// assumption.
@@ -65,7 +71,8 @@ pub struct Control {
     pub restart_backoff: Option<Duration>,
     /// Longest delay before a container starts anew. Default: 300s (kubelet).
     pub restart_backoff_max: Option<Duration>,
-    /// What the garbage collector takes for one object. Default: uniform between 5 ms and 20 ms, an assumption.
+    /// What the garbage collector takes for one object. Default: lognormal with median 100 ms and sigma 0.6, from the same
+    /// traces.
     pub gc_delay: Option<DistributionSpec<Duration>>,
     /// What the kubelets take beside sandbox and back-off.
     pub kubelet: KubeletSpec,

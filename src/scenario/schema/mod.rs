@@ -8,6 +8,7 @@ mod cluster;
 mod control;
 mod explore;
 mod fixes;
+mod grid;
 mod races;
 mod timeline;
 mod values;
@@ -17,7 +18,8 @@ pub use cluster::{Cluster, NodeGroup};
 pub use control::{ClientSpec, Control, KubeletSpec, NodeLifeSpec};
 pub use explore::{AlwaysSpec, AtLeast, AtMost, ExploreSpec, NeverSpec, OfSet};
 pub use fixes::{FixSpec, UpgradeSpec};
-pub use races::{ActorSpec, CacheLag, Races};
+pub use grid::{AxisSpec, CellSpec, TableSpec};
+pub use races::{ActorSpec, CacheLag, FreedCapacitySpec, Races};
 pub use timeline::{
     ConditionSpec, DeleteSpec, DomainSpec, EntrySpec, GroupsSpec, NodeSpec, PatchSpec, PodSpec,
     PropagationSpec, ScaleSpec, SetImageSpec, WhenSpec,
@@ -64,6 +66,13 @@ pub struct Scenario {
     #[serde(default)]
     #[schemars(with = "BTreeMap<String, BTreeMap<String, serde_json::Value>>")]
     pub variants: IndexMap<String, VariantSpec>,
+    /// Axes of a grid of variants: for each its values by name, and what each value sets, as in a variant. All combinations
+    /// are run beside the variants; a combination is named by its values, joined by dots. Default: none.
+    #[serde(default)]
+    #[schemars(with = "BTreeMap<String, BTreeMap<String, BTreeMap<String, serde_json::Value>>>")]
+    pub grid: IndexMap<String, AxisSpec>,
+    /// The table that shows the grid, in place of what the terminal tells of each variant. Default: none.
+    pub table: Option<TableSpec>,
     /// How many seeds to run each variant with (1, 2, 3, …), or the seeds themselves. Default: 1.
     #[serde(default)]
     pub seeds: Seeds,

@@ -14,6 +14,23 @@ pub struct Races {
     /// Who acts first of those that act at the same instant. Those that are not named follow, in the order in which they
     /// were woken. Default: nobody.
     pub order: Vec<ActorSpec>,
+    /// Who gets capacity that several pods want within a window. Default: `byTiming`.
+    pub freed_capacity: Option<FreedCapacitySpec>,
+    /// How far apart pods may come and still contend, where `freedCapacity` is not `byTiming`; every binding comes later
+    /// by as much. Default: 1s, an assumption.
+    pub window: Option<Duration>,
+}
+
+/// Who gets capacity that several pods want within a window.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum FreedCapacitySpec {
+    /// Whoever the scheduler happens to look at first: a waiting pod, unless it backs off.
+    ByTiming,
+    /// The group with the highest index: in a rollout the waiting surge group.
+    HighestIndex,
+    /// The group with the lowest index: in a rollout the group that was just deleted.
+    LowestIndex,
 }
 
 /// Delays by component.
