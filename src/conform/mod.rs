@@ -9,6 +9,7 @@ mod cluster;
 mod diff;
 mod placement;
 mod step;
+pub mod timed;
 mod trace;
 mod view;
 
@@ -104,6 +105,9 @@ pub fn replay(path: &Path, gate: Gate) -> Result<Verdict, ReplayError> {
         let name = path.file_stem().unwrap_or_default().to_string_lossy();
         let trace = placement::Trace::deserialize(&value).map_err(form)?;
         return Ok(placement::replay(&name, &trace));
+    }
+    if has("timeline") && has("log") {
+        return Ok(timed::replay(&value));
     }
     if has("input") && has("steps") {
         let trace = trace::Trace::deserialize(&value).map_err(form)?;

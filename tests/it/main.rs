@@ -12,5 +12,7 @@ mod placements;
 mod project;
 mod races;
 mod results;
+mod s01;
 mod steps;
+mod timed;
 mod upstream;
