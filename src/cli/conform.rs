@@ -105,7 +105,16 @@ fn refused(path: &Path, error: &ReplayError, format: Format) -> Failure {
 /// Returns the line of a trace, and its first differences.
 fn draw(verdict: &Verdict, show: usize) -> String {
     if verdict.passes() {
-        return format!("pass {}\n", verdict.case);
+        let measures: Vec<String> = verdict
+            .measures
+            .iter()
+            .filter(|(_, value)| *value != 0.0)
+            .map(|(name, value)| format!("{name} {value}"))
+            .collect();
+        if measures.is_empty() {
+            return format!("pass {}\n", verdict.case);
+        }
+        return format!("pass {} ({})\n", verdict.case, measures.join(", "));
     }
     let count = verdict.differences.len();
     let mut text = format!("FAIL {} ({count} differences)\n", verdict.case);

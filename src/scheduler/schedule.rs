@@ -493,7 +493,7 @@ fn choose(scratch: &mut Scratch, tie: Tie<'_>, evaluated: usize) -> Decision {
 mod tests {
     use super::*;
     use crate::engine::{Purpose, Streams};
-    use crate::scheduler::{ClusterEvent, PodKey, PodLabels, Sym};
+    use crate::scheduler::{ClusterEvent, PodLabels, Sym};
     use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
     use serde_json::{Value, json};
 
