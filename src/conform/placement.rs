@@ -221,7 +221,8 @@ impl<'a> Replay<'a> {
         victims.sort();
         let is_among =
             named.iter().any(|(at, pods)| *pods == victims && node.is_none_or(|node| node == at));
-        if !is_among && !(named.is_empty() && victims.is_empty()) {
+        let is_quiet = named.is_empty() && victims.is_empty();
+        if !(is_among || is_quiet) {
             self.differs(pod, "/victims", &json!([node, victims]), &json!(named));
         }
         if !victims.is_empty() {
