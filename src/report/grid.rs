@@ -14,9 +14,12 @@ pub(super) struct Part {
     pub(super) title: String,
     /// Names of the axes along the rows, then for each column its values.
     pub(super) head: (Vec<String>, Vec<Vec<String>>),
-    /// For each row its values on the axes along the rows, its cells, and the places of their variants in the summary.
-    pub(super) rows: Vec<(Vec<String>, Vec<String>, Vec<Option<usize>>)>,
+    /// Rows.
+    pub(super) rows: Vec<Row>,
 }
+
+/// Values on the axes along the rows, cells, and the places of the cells' variants in the summary.
+pub(super) type Row = (Vec<String>, Vec<String>, Vec<Option<usize>>);
 
 /// Returns the parts of a summary's table; none where it has no table.
 pub(super) fn parts(summary: &Summary) -> Vec<Part> {

@@ -82,7 +82,7 @@ fn entries_with_places(node: &Node) -> Vec<Change> {
 /// Finds what is wrong with a grid and its table. `report` takes a problem and the path at which it stands.
 pub(super) fn check(scenario: &Scenario, mut report: impl FnMut(Diagnostic, &str)) {
     let invalid = |message: String| Diagnostic::error(Code::InvalidValue, message);
-    let sizes = scenario.grid.values().map(|values| values.len());
+    let sizes = scenario.grid.values().map(indexmap::IndexMap::len);
     let count = sizes.fold(1_usize, usize::saturating_mul);
     if count > VARIANTS_MAX {
         report(

@@ -27,7 +27,7 @@ fn cells(text: &str) -> BTreeMap<[String; 4], String> {
     for line in text.lines() {
         let words: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
         if let Some(rest) = line.strip_prefix("gate: ") {
-            gate = rest.split(',').next().unwrap().to_owned();
+            rest.split(',').next().unwrap().clone_into(&mut gate);
             heads.clear();
         } else if line.starts_with('─') || words.is_empty() {
         } else if words[0].starts_with('s') && words[0].contains("-u") {

@@ -57,7 +57,9 @@ impl World<'_> {
                     (Reverse(*priority), rank(*name), *since)
                 });
                 let name = first.map(|(name, ..)| name);
-                name.into_iter().for_each(|name| self.scheduling.take(name));
+                if let Some(name) = name {
+                    self.scheduling.take(name);
+                }
                 return name;
             }
         }
