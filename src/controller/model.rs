@@ -326,8 +326,15 @@ impl World {
                 })),
                 Action::ApplyLeaderSet(apply) => {
                     let body = objects::leader_set(&self.lws, apply);
-                    let current_key =
-                        self.set.as_ref().map_or(&*apply.key, |set| &set.current_key).to_owned();
+                    // A StatefulSet without pods has nothing to replace: its next sync takes the revision over. Where that
+                    // sync comes late, upstream may make a leader of a revision that LWS has deleted by then, and the
+                    // group never gets workers; here it comes in time.
+                    let current_key = match &self.set {
+                        Some(set) if set.replicas > 0 || !self.leaders.is_empty() => {
+                            set.current_key.clone()
+                        }
+                        _ => apply.key.to_string(),
+                    };
                     let (partition, max_unavailable) = body.rolling_update.unwrap();
                     self.set = Some(LeaderSet {
                         key: body.labels[crate::api::keys::REVISION].clone(),

@@ -111,7 +111,9 @@ fn the_commands_that_documents_show_work() {
     let mut count = 0;
     for document in ["README.md", "docs/getting-started.md"] {
         let folder = tempfile::tempdir().unwrap();
-        for (link, to) in [("scenarios", "scenarios"), ("manifests", "scenarios/manifests")] {
+        for (link, to) in
+            [("scenarios", "scenarios"), ("manifests", "scenarios/manifests"), ("tests", "tests")]
+        {
             std::os::unix::fs::symlink(root().join(to), folder.path().join(link)).unwrap();
         }
         let text = std::fs::read_to_string(root().join(document)).unwrap();
